@@ -1,0 +1,1 @@
+"""Power: modules, contactors, isolation monitor, battery, and the limits that hold."""

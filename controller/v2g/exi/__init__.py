@@ -1,0 +1,1 @@
+"""EXI codec: schema-informed, bit-packed, compiled from the message declarations."""

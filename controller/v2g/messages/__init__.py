@@ -1,0 +1,1 @@
+"""The messages, declared once: supportedAppProtocol, DIN 70121."""
