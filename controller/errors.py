@@ -7,7 +7,7 @@
       +-- ConfigError    the operator: file, key, and what is allowed
       +-- PortError      the hardware or the operating system: what is missing, what to do
 
-A core never lets one escape because of a peer's bytes: it answers, counts or reports them. Any other
+A core never lets one escape because of a peer: it answers, counts or reports. Any other
 exception is a bug of ours.
 """
 

@@ -16,17 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from typing import Any, ClassVar, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from transitions import Machine, State
 
-from controller.signals import Output
+if TYPE_CHECKING:
+    from controller.signals import Output
 
 Names = str | Sequence[str]
 
 
 class Row(TypedDict):
-    """One transition: in any state of `source`, `trigger` leads to `dest` when all guards say yes."""
+    """One transition: `trigger` leads from any of `source` to `dest` when all guards say yes."""
 
     trigger: str
     source: list[Enum]

@@ -1,0 +1,22 @@
+"""What the modem cores need from outside: a link that carries Ethernet frames."""
+
+from typing import Protocol
+
+
+class FrameLink(Protocol):
+    """An Ethernet link to a powerline modem (HomePlug ethertype 0x88E1 only)."""
+
+    mac: bytes
+    """Own station address, 6 bytes."""
+
+    def fileno(self) -> int:
+        """File descriptor that is readable when a frame waits."""
+
+    def send(self, frame: bytes) -> None:
+        """Send one frame without FCS. Raises PortError."""
+
+    def receive(self) -> bytes | None:
+        """Next waiting frame, or None. Raises PortError when the link is gone."""
+
+    def close(self) -> None:
+        """Release the link; closing twice is allowed."""

@@ -1,0 +1,555 @@
+"""Every message that crosses a subsystem or a process: the best one-page summary of the system.
+
+Three kinds, told apart by their grammar: *inputs* (a sample, a reading: nouns, from drivers),
+*commands* (imperative: `SetDuty`, `SendFrame`; the loop carries them out) and *facts* (past or
+state: `PilotChanged`, `SlacMatched`; other cores and the trace read them). All are frozen: the list
+of outputs that a core returns is also the log. Units are in the names; times are absolute monotonic
+seconds; a duty cycle is a fraction 0..1.
+
+Between the processes `communication` and `realtime` only these cross, and only so:
+communication *requests* (`Heartbeat`, `DutyRequest`, `OutputRequest`, `ContactorRequest`,
+`S2Request`), realtime *grants and reports* (`PilotChanged`, `PowerReport`, `InterlockReport`,
+`InletReport`). Nothing that communication says can close a contactor by itself: see `interlock`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+DutyCycle = float
+"""Fraction 0..1 of the 1 kHz period at +12 V; 1.0 is steady +12 V, 0.0 steady -12 V (state F)."""
+
+DUTY_STEADY_HIGH: DutyCycle = 1.0
+DUTY_DIGITAL: DutyCycle = 0.05
+"""5 %: digital communication required (IEC 61851-1 Table A.8; 3 to 7 % are read as this)."""
+DUTY_STEADY_LOW: DutyCycle = 0.0
+
+
+class Output:
+    """Base of all that a core returns."""
+
+    __slots__ = ()
+
+
+# --- control pilot -----------------------------------------------------------------------------
+
+
+class ControlPilotState(Enum):
+    """IEC 61851-1 Table A.4: letter by voltage, digit 1 without and 2 with oscillator."""
+
+    A1 = "A1"  # no vehicle
+    A2 = "A2"
+    B1 = "B1"  # vehicle connected, not ready
+    B2 = "B2"
+    C1 = "C1"  # vehicle ready (S2 closed)
+    C2 = "C2"
+    D1 = "D1"  # vehicle ready, ventilation wanted
+    D2 = "D2"
+    E = "E"  # short circuit or supply lost: 0 V
+    F = "F"  # charger not available: steady -12 V
+
+    @property
+    def letter(self) -> str:
+        """A, B, C, D, E or F."""
+        return self.value[0]
+
+
+@dataclass(frozen=True, slots=True)
+class PilotSample(Output):
+    """One reading of the charger's pilot: levels at the peak detectors, in volts at the pin CP."""
+
+    high_v: float
+    low_v: float
+    """Negative peak; about equal to high_v when the pilot is steady."""
+    taken_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class InletSample(Output):
+    """One reading of the vehicle's inlet: what arrives on CP (behind its diode) and PP."""
+
+    high_v: float
+    """Voltage of the high phase, behind the vehicle's diode; 0 when nothing is plugged in."""
+    duty: DutyCycle
+    """Measured duty cycle; 1.0 for steady high, 0.0 for no positive signal."""
+    plugged: bool
+    """Proximity (PP) shows a connector."""
+    taken_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetDuty(Output):
+    """Drive the pilot with this duty cycle (1 kHz; 1.0 and 0.0 are steady)."""
+
+    duty: DutyCycle
+
+
+@dataclass(frozen=True, slots=True)
+class SetS2(Output):
+    """Vehicle: switch S2 (adds the 1.3 kOhm: state C)."""
+
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PilotChanged(Output):
+    """Charger: the debounced pilot state, and what was measured then."""
+
+    state: ControlPilotState
+    high_v: float
+    low_v: float
+    duty: DutyCycle
+    """What the charger drives."""
+    diode_ok: bool
+    """The negative half wave reached -12 V with the vehicle's diode in place (Table A.4 note)."""
+
+
+@dataclass(frozen=True, slots=True)
+class InletPilotChanged(Output):
+    """Vehicle: the debounced pilot as the vehicle sees it."""
+
+    plugged: bool
+    duty: DutyCycle
+    digital: bool
+    """Duty is 3 to 7 %: the charger wants digital communication."""
+
+
+# --- requests: communication to realtime -------------------------------------------------------
+
+
+class Phase(Enum):
+    """Where the session is, as the communication process believes; both processes must agree."""
+
+    IDLE = "idle"  # nothing plugged in
+    CONNECTED = "connected"  # plugged; SLAC, SDP, parameters: no power
+    CABLE_CHECK = "cable check"
+    PRE_CHARGE = "pre-charge"
+    CHARGE = "charge"
+    STOPPING = "stopping"  # ramp down, open, welding detection
+    FAULT = "fault"
+
+
+POWER_PHASES = frozenset({Phase.CABLE_CHECK, Phase.PRE_CHARGE, Phase.CHARGE})
+"""The phases in which contactors may be closed at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat(Output):
+    """Communication is alive and believes this; its absence withdraws every permit."""
+
+    sequence: int
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class DutyRequest(Output):
+    """Ask for a pilot duty cycle (granted unless a fault holds the pilot)."""
+
+    duty: DutyCycle
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRequest(Output):
+    """Ask for DC output; clamped by the limits, ramped by the stage, held by the interlock.
+
+    CABLE_CHECK runs the whole isolation test by itself (voltage_v: the vehicle's maximum).
+    PRE_CHARGE and CHARGE follow the vehicle's targets. STOPPING ramps down, switches the module off
+    and then opens. Any other phase means off.
+    """
+
+    phase: Phase
+    voltage_v: float = 0.0
+    current_a: float = 0.0
+    vehicle_maximum_voltage_v: float = 0.0
+    """EVMaximumVoltageLimit; above it the over-voltage supervision stops (0: not yet known)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactorRequest(Output):
+    """Ask for the contactors of one's own side (charger: DC outlet; vehicle: DC inlet)."""
+
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class S2Request(Output):
+    """Vehicle: ask for S2 (state C)."""
+
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResetRequest(Output):
+    """Operator: forget latched faults; heeded only with no vehicle plugged in."""
+
+
+# --- reports: realtime to communication --------------------------------------------------------
+
+
+class IsolationStatus(Enum):
+    """DIN 70121 / IEC 61851-23 isolation status of the DC output."""
+
+    INVALID = "invalid"  # not tested
+    VALID = "valid"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+class CableCheckState(Enum):
+    """Progress of the isolation test before energy transfer."""
+
+    IDLE = "idle"
+    RUNNING = "running"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class OutputReading(Output):
+    """What the DC output really carries: at the module's terminals, before the contactors."""
+
+    voltage_v: float
+    current_a: float
+    taken_at: float
+    valid: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ContactorReading(Output):
+    """Feedback (mirror contacts) of the contactors."""
+
+    closed: bool
+    taken_at: float
+    valid: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class IsolationReading(Output):
+    """Insulation resistance of the DC output to PE, from the isolation monitor (IMD)."""
+
+    resistance_ohm: float
+    self_test_ok: bool
+    taken_at: float
+    valid: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PowerEnvelope(Output):
+    """What the charger can deliver now (nameplate, module count, derating)."""
+
+    minimum_voltage_v: float
+    maximum_voltage_v: float
+    minimum_current_a: float
+    maximum_current_a: float
+    maximum_power_w: float
+
+
+@dataclass(frozen=True, slots=True)
+class PowerReport(Output):
+    """Charger: all that a V2G answer needs, published by realtime; answers wait for no more."""
+
+    voltage_v: float
+    current_a: float
+    reading_at: float
+    valid: bool
+    contactors_closed: bool
+    cable_check: CableCheckState
+    isolation: IsolationStatus
+    envelope: PowerEnvelope
+    output_on: bool
+    voltage_limited: bool = False
+    current_limited: bool = False
+    power_limited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Permits(Output):
+    """What the interlock allows until `expires_at`; nothing else may close or energise."""
+
+    close_contactors: bool
+    energise: bool
+    expires_at: float
+    reasons: tuple[str, ...] = ()
+    """Why something is withheld, most important first; empty when all is granted."""
+
+
+@dataclass(frozen=True, slots=True)
+class InterlockReport(Output):
+    """The interlock's view, for the other process, the display and the trace."""
+
+    close_contactors: bool
+    energise: bool
+    reasons: tuple[str, ...]
+    latched: str
+    """The fault that holds until unplugging, or empty."""
+    emergency: bool
+    """The latched fault demands an emergency stop (tell the vehicle at once)."""
+
+
+@dataclass(frozen=True, slots=True)
+class InletReport(Output):
+    """Vehicle: everything the EVCC needs, published by its realtime half."""
+
+    inlet_voltage_v: float
+    inlet_current_a: float
+    battery_voltage_v: float
+    soc_percent: float
+    maximum_voltage_v: float
+    maximum_current_a: float
+    target_voltage_v: float
+    target_current_a: float
+    """What the battery accepts now (charging curve)."""
+    contactors_closed: bool
+    ready: bool
+    """Battery healthy and data fresh."""
+    taken_at: float
+    energy_capacity_wh: float = 0.0
+    maximum_power_w: float = 0.0
+
+
+# --- commands to power hardware ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SetOutput(Output):
+    """Set-point of the DC power module, resent cyclically; `on=False` is off whatever the rest."""
+
+    voltage_v: float
+    current_a: float
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CloseContactors(Output):
+    """Energise the contactor coils."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenContactors(Output):
+    """De-energise the contactor coils, and say why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartIsolationTest(Output):
+    """Let the isolation monitor run its self-test and measure."""
+
+
+# --- modem and SLAC ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SendFrame(Output):
+    """Send one Ethernet frame (without FCS, padded to 60 bytes) on the modem's interface."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SetModemKey(Output):
+    """Give the own modem this network (CM_SET_KEY)."""
+
+    nid: bytes
+    nmk: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ModemKeySet(Output):
+    """The modem confirmed the key."""
+
+    nid: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ModemFailed(Output):
+    """The modem does not answer, or refused; what was tried."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchLink(Output):
+    """Start (or stop) polling the modem for the powerline link."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged(Output):
+    """The powerline link of the own modem came up or went down."""
+
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StartSlac(Output):
+    """Begin matching: the charger waits for a vehicle, the vehicle looks for its charger."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopSlac(Output):
+    """Forget the peer; the charger also gives its modem a fresh random key."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlacPhaseChanged(Output):
+    """The matching process entered this state (for display and trace)."""
+
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlacMatched(Output):
+    """Matching done: both modems are to be in this network."""
+
+    peer_mac: bytes
+    run_id: bytes
+    nid: bytes
+    nmk: bytes
+    attenuation_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlacFailed(Output):
+    """Matching ended without a match."""
+
+    reason: str
+
+
+# --- IP: SDP and V2G ---------------------------------------------------------------------------
+
+Address = tuple[str, int]
+"""IPv6 address (with %scope where link-local) and port."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartSdp(Output):
+    """Charger: answer SDP and accept a connection; vehicle: look for the charger."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopSdp(Output):
+    """Answer (or ask) no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendDatagram(Output):
+    """Send one UDP datagram; `to=None` is the SDP multicast group ff02::1, port 15118."""
+
+    data: bytes
+    to: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeccDiscovered(Output):
+    """Vehicle: the charger answered SDP; connect to exactly this address and port."""
+
+    address: bytes
+    """IPv6 address, 16 bytes."""
+    port: int
+    tls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SdpFailed(Output):
+    """Vehicle: no charger answered all SDP requests."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connect(Output):
+    """Vehicle: open the TCP connection."""
+
+    address: bytes
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendData(Output):
+    """Send these bytes on the session's TCP connection."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseConnection(Output):
+    """Close the session's TCP connection."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived(Output):
+    """A V2G message arrived (decoded); `fields` is its JSON view, for display and trace."""
+
+    name: str
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSent(Output):
+    """A V2G message was answered or asked."""
+
+    name: str
+    protocol: str
+    code: str = ""
+    """ResponseCode of a response, else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerMisbehaved(Output):
+    """A peer's bytes or messages were not what the standard allows; answered, counted, recorded."""
+
+    reason: str
+    clause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class V2gPhaseChanged(Output):
+    """The V2G session entered this phase (see `Phase`); the station follows it."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class V2gEnded(Output):
+    """The V2G session is over: normally after SessionStop, else with the reason."""
+
+    reason: str
+    normal: bool
+
+
+# --- station -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequest(Output):
+    """Someone wants the session to end normally (driver, operator, limit reached)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmergencyStop(Output):
+    """End at once: the vehicle is told by the status code of the next answer, power is gone."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StationChanged(Output):
+    """The station entered this state."""
+
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded(Output):
+    """One plug-in is over; `reason` is the first cause, `normal` whether all went as agreed."""
+
+    reason: str
+    normal: bool
