@@ -119,7 +119,8 @@ def lint_table(cls: type[TableMachine], *, endless: Iterable[Enum] = ()) -> list
     """
     findings: list[str] = []
     states = type(cls.INITIAL)
-    reached, left = {cls.INITIAL}, set()
+    reached: set[Enum] = {cls.INITIAL}
+    left: set[Enum] = set()
     for r in cls.TABLE:
         label = f"{cls.__name__}: {r['trigger']} from {[s.name for s in r['source']]}"
         findings.extend(
