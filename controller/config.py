@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import math
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from controller.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 T = TypeVar("T")
@@ -89,7 +90,7 @@ def curve(default: tuple[tuple[float, float], ...], low: float, high: float, mea
         if not isinstance(value, list) or not 2 <= len(value) <= 100:
             raise ValueError
         points = tuple((float(x), float(y)) for x, y in value)
-        rising = all(a[0] < b[0] for a, b in zip(points, points[1:], strict=False))
+        rising = all(a[0] < b[0] for a, b in itertools.pairwise(points))
         inside = all(0 <= x <= 100 and low <= y <= high for x, y in points)
         if not (rising and inside):
             raise ValueError
@@ -97,6 +98,14 @@ def curve(default: tuple[tuple[float, float], ...], low: float, high: float, mea
 
     allowed = f"[[soc, value], ...]: 2 to 100 points, soc rising in 0..100, value {low:g}..{high:g}"
     return _key(default, read, allowed, meaning)
+
+
+@runtime_checkable
+class Consistent(Protocol):
+    """A section whose keys can contradict each other."""
+
+    def problem(self) -> str:
+        """Say what contradicts itself, or nothing."""
 
 
 # --- charger -----------------------------------------------------------------------------------
@@ -119,6 +128,14 @@ class ChargerSection:
         "external: watchdog, CP-loss and emergency chain are in hardware; "
         "none: bench mode, output limited to 60 V",
     )
+
+    def problem(self) -> str:
+        """Say what contradicts itself, or nothing."""
+        if self.minimum_voltage_v >= self.maximum_voltage_v:
+            return "minimum_voltage_v must be below maximum_voltage_v"
+        if self.minimum_current_a >= self.maximum_current_a:
+            return "minimum_current_a must be below maximum_current_a"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +211,12 @@ class BatterySection:
         "charging current the battery accepts over state of charge",
     )
 
+    def problem(self) -> str:
+        """Say what contradicts itself, or nothing."""
+        if max(v for _, v in self.voltage_v) >= self.maximum_voltage_v:
+            return "voltage_v must stay below maximum_voltage_v"
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class CarConfig:
@@ -255,7 +278,11 @@ def _section(cls: type[T], table: dict[str, Any], where: str) -> T:
             raise ConfigError(
                 f"{where}.{key} = {shown}: not allowed; {keys[key].allowed} ({keys[key].meaning})"
             ) from error
-    return cls(**values)
+    section = cls(**values)
+    problem = section.problem() if isinstance(section, Consistent) else ""
+    if problem:
+        raise ConfigError(f"{where}: {problem}")
+    return section
 
 
 def _allowed(word: str, names: dict[str, Any]) -> str:
@@ -268,7 +295,7 @@ def reference(cls: type[Any]) -> str:
     """All keys of a file with defaults, bounds and meaning, as a TOML file to start from."""
     lines: list[str] = []
     for section_field in dataclasses.fields(cls):
-        section = section_field.default_factory()  # type: ignore[misc]
+        section = getattr(cls(), section_field.name)
         lines.append(f"[{section_field.name}]")
         for f in dataclasses.fields(section):
             key: Key = f.metadata["key"]

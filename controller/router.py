@@ -6,12 +6,13 @@ output interests whom; that table is the wiring diagram of the process.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from controller.errors import ControllerError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from controller.signals import Output
 
 
