@@ -308,6 +308,27 @@ class InletReport(Output):
     maximum_power_w: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class EvseInputs(Output):
+    """Everything the charger's hardware tells in one period."""
+
+    pilot: PilotSample
+    output: OutputReading
+    contactors: ContactorReading
+    isolation: IsolationReading
+    envelope: PowerEnvelope
+    emergency_stop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PevInputs(Output):
+    """Everything the vehicle's hardware tells in one period."""
+
+    pilot: InletSample
+    contactors: ContactorReading
+    vehicle: InletReport
+
+
 # --- commands to power hardware ----------------------------------------------------------------
 
 
@@ -418,6 +439,13 @@ class SlacFailed(Output):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class FrameReceived(Output):
+    """A HomePlug frame arrived on the modem's interface."""
+
+    frame: bytes
+
+
 # --- IP: SDP and V2G ---------------------------------------------------------------------------
 
 Address = tuple[str, int]
@@ -432,6 +460,35 @@ class StartSdp(Output):
 @dataclass(frozen=True, slots=True)
 class StopSdp(Output):
     """Answer (or ask) no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatagramReceived(Output):
+    """A UDP datagram arrived at the SDP socket."""
+
+    data: bytes
+    sender: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionMade(Output):
+    """The session's TCP connection is open."""
+
+    peer: Address
+
+
+@dataclass(frozen=True, slots=True)
+class DataReceived(Output):
+    """Bytes arrived on the session's TCP connection: any split, any coalescing."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLost(Output):
+    """The session's TCP connection is closed, reset, or could not be opened."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,7 +540,7 @@ class CloseConnection(Output):
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived(Output):
-    """A V2G message arrived (decoded); `fields` is its JSON view, for display and trace."""
+    """A V2G message arrived and was decoded (the bytes are in `DataReceived`)."""
 
     name: str
     protocol: str
@@ -497,6 +554,18 @@ class MessageSent(Output):
     protocol: str
     code: str = ""
     """ResponseCode of a response, else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerMeasured(Output):
+    """How long an answer took, bytes in to bytes out, in seconds."""
+
+    name: str
+    """The response."""
+    computed_s: float
+    """Wall-clock time this process worked on it."""
+    waited_s: float
+    """Session time between request and response (0 when answered at once)."""
 
 
 @dataclass(frozen=True, slots=True)
