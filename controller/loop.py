@@ -85,7 +85,7 @@ class Core(Protocol):
         """Act on deadlines that have passed."""
 
 
-def _no_record(now: float, node: str, direction: str, item: object) -> None:
+def no_record(now: float, node: str, direction: str, item: object) -> None:
     """Record nothing."""
 
 
@@ -97,7 +97,7 @@ class Node:
         name: str,
         core: Core,
         carry_out: Callable[[Output, float], None],
-        record: Record = _no_record,
+        record: Record = no_record,
     ) -> None:
         self.name = name
         self.core = core
@@ -146,6 +146,8 @@ class LoopTimer:
         self.deadline = start_at
         self.overruns = 0
         self.worst_late_s = 0.0
+        self._start_at = start_at
+        self._frames = 0
         self._frame = frame
 
     def fire(self, now: float) -> None:
@@ -154,7 +156,8 @@ class LoopTimer:
         self.worst_late_s = max(self.worst_late_s, late_s)
         missed = int(late_s / self.period_s)
         self.overruns += missed
-        self.deadline += self.period_s * (missed + 1)
+        self._frames += missed + 1
+        self.deadline = self._start_at + self._frames * self.period_s
         self._frame(now)
 
 
@@ -308,6 +311,16 @@ class SimLoop(_Calendar):
                 return self._now
         self._now = max(self._now, until)
         return self._now
+
+
+def utc_stamp() -> str:
+    """Date and time (UTC) for names of files, sortable."""
+    return time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime())
+
+
+def wall_time() -> float:
+    """Seconds since 1970, for captures; never for deadlines."""
+    return time.time()
 
 
 # --- the real-time process --------------------------------------------------------------------
