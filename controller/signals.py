@@ -384,6 +384,14 @@ class ModemKeySet(Output):
 
 
 @dataclass(frozen=True, slots=True)
+class ModemFound(Output):
+    """The own modem answered: who it is and what runs in it."""
+
+    mac: bytes
+    firmware: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModemFailed(Output):
     """The modem does not answer, or refused; what was tried."""
 
