@@ -264,6 +264,14 @@ class PowerReport(Output):
 
 
 @dataclass(frozen=True, slots=True)
+class PowerStageChanged(Output):
+    """The power stage entered this state (for display and trace); `reason` if something failed."""
+
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Permits(Output):
     """What the interlock allows until `expires_at`; nothing else may close or energise."""
 
