@@ -18,6 +18,7 @@ import struct
 import sys
 import zlib
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -30,6 +31,9 @@ PACKET_LIMIT = 1 << 18
 """libpcap's MAXIMUM_SNAPLEN: a longer packet is damage, and not read into memory."""
 BLOCK_LIMIT = 1 << 24
 """libpcap's limit for a pcapng block."""
+ORDER_WINDOW_NS = 10**9
+ORDER_PACKETS = 1000
+"""How much is looked at to put the packets of several interfaces in order."""
 
 _PCAP_MAGIC = {
     b"\xa1\xb2\xc3\xd4": (">", 1000),
@@ -91,6 +95,33 @@ def read_packets(stream: BinaryIO) -> Iterator[Packet]:
         if isinstance(error, PortError):
             raise
         raise PortError(f"cannot be read: {error.strerror or error}") from None
+
+
+def in_time_order(packets: Iterator[Packet]) -> Iterator[Packet]:
+    """Put the packets of several interfaces in order of time; they are buffered one by one.
+
+    Packets of a capture with one interface pass at once. An error comes after what was held back.
+    """
+    held: list[tuple[int, int, Packet]] = []
+    newest = 0
+    several = False
+    damage: WireError | PortError | None = None
+    try:
+        for number, packet in enumerate(packets):
+            several = several or packet.interface > 0
+            if not several:
+                yield packet
+                continue
+            newest = max(newest, packet.at_ns)
+            heappush(held, (packet.at_ns, number, packet))
+            while len(held) > ORDER_PACKETS or held[0][0] < newest - ORDER_WINDOW_NS:
+                yield heappop(held)[2]
+    except (WireError, PortError) as error:
+        damage = error
+    while held:
+        yield heappop(held)[2]
+    if damage is not None:
+        raise damage
 
 
 def _read(stream: BinaryIO) -> Iterator[Packet]:
