@@ -40,6 +40,8 @@ class Integer:
 
     least: int | None
     most: int | None
+    accepted: int | None = None
+    """A higher upper bound when decoding, for n-bit integers that the field is known to overdo."""
 
     @property
     def bits(self) -> int | None:
@@ -89,21 +91,53 @@ class ExiEnum(Enum):
         member.code = len(cls.__members__)
         return member
 
+    __hash__ = object.__hash__  # by identity: the codec looks members up by the hundred thousand
+
 
 SimpleType = Boolean | Integer | Text | Binary
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What `element`, `attribute` and `content` say about one field."""
+    """What `element`, `attribute` and `text` say about one field."""
 
-    kind: str  # "element", "attribute", "text"
+    kind: str  # "element", "attribute" or "text"
     name: str
     type: SimpleType | None = None
     least: int = 1
     most: int = 1
     within: str = ""
     choice: str = ""
+
+
+class Wildcard(Enum):
+    """xs:any. Its place in the grammar is kept; content of that kind is refused."""
+
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A model group that fields alone cannot express; parts are element names, ANY or groups."""
+
+    kind: str  # "sequence" or "choice"
+    parts: tuple["str | Wildcard | Group", ...]
+    least: int = 1
+    most: int = 1
+
+
+ANY = Wildcard.ANY
+Part = str | Wildcard | Group
+
+
+def sequence(*parts: Part, least: int = 1, most: int = 1) -> Group:
+    """Return a sequence of the named elements, for `declare(content=...)`."""
+    return Group("sequence", parts, least, most)
+
+
+def choice(*parts: Part, least: int = 1, most: int = 1) -> Group:
+    """Return a choice of the named elements, for `declare(content=...)`."""
+    return Group("choice", parts, least, most)
 
 
 def element(
@@ -155,6 +189,8 @@ class TypeInfo:
     element: str  # global element name, "" where the type is used by local elements only
     head: bool  # the global element heads a substitution group
     abstract: bool  # the schema forbids instances; we decode them, and refuse to encode them
+    content: Group | None  # model group where the fields' order and bounds do not say it all
+    mixed: bool  # text may stand between the elements
 
 
 _T = TypeVar("_T", bound=Declared)
@@ -165,7 +201,12 @@ INFO: dict[type, TypeInfo] = {}
     kw_only_default=True, frozen_default=True, field_specifiers=(element, attribute, text)
 )
 def declare(
-    element: str = "", *, head: bool = False, abstract: bool = False
+    element: str = "",
+    *,
+    head: bool = False,
+    abstract: bool = False,
+    content: Group | None = None,
+    mixed: bool = False,
 ) -> Callable[[type[_T]], type[_T]]:
     """Make a class a declared message type: a frozen, slotted, keyword-only dataclass.
 
@@ -175,7 +216,7 @@ def declare(
 
     def wrap(cls: type[_T]) -> type[_T]:
         made = dataclass(frozen=True, slots=True, kw_only=True)(cls)
-        INFO[made] = TypeInfo(element, head, abstract)
+        INFO[made] = TypeInfo(element, head, abstract, content, mixed)
         return made
 
     return wrap

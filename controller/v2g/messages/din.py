@@ -34,11 +34,11 @@ from controller.v2g.exi.schema import (
     declare,
     element,
 )
-from controller.v2g.messages.xmldsig import Signature
+from controller.v2g.messages import xmldsig
 
 NAMESPACE = "urn:din:70121:2012:MsgDef"
 MULTIPLIER = Integer(-3, 3)
-PERCENT = Integer(0, 100)
+PERCENT = Integer(0, 100, accepted=127)
 SESSION_ID = Binary(8)
 EVSE_ID = Binary(32)
 CONTRACT_ID = Text(24)
@@ -956,11 +956,14 @@ class Message(Declared):
 
     session_id: bytes = element("SessionID", SESSION_ID, within="Header")
     notification: Notification | None = element("Notification", within="Header", default=None)
-    signature: Signature | None = element("Signature", within="Header", default=None)
+    signature: xmldsig.Signature | None = element("Signature", within="Header", default=None)
     body: BodyElement | None = element("BodyElement", within="Body", default=None)
 
 
-CODEC: Codec[Message] = Codec("din", NAMESPACE, roots=(Message,))
+# "Entry" heads the schema's group of schedule entries, which nothing refers to.
+CODEC: Codec[Message] = Codec(
+    "din", NAMESPACE, roots=(Message,), others=("Entry", *xmldsig.ELEMENTS)
+)
 
 
 def decode(payload: bytes) -> Message:
@@ -973,9 +976,12 @@ def decode_counting(payload: bytes) -> tuple[Message, int]:
     return CODEC.decode_counting(payload)
 
 
-def encode(message: Message) -> bytes:
-    """Return the EXI payload of a message. Raises ExiError where a value breaks the schema."""
-    return CODEC.encode(message)
+def encode(message: Message, *, strict: bool = True) -> bytes:
+    """Return the EXI payload of a message. Raises ExiError where a value breaks the schema.
+
+    Without `strict`, what `decode` tolerates is written as it was heard.
+    """
+    return CODEC.encode(message, strict=strict)
 
 
 def to_json(message: Message) -> Json:

@@ -70,9 +70,12 @@ def decode_counting(payload: bytes) -> tuple[Message, int]:
     return CODEC.decode_counting(payload)
 
 
-def encode(message: Message) -> bytes:
-    """Return the EXI payload of a message. Raises ExiError where a value breaks the schema."""
-    return CODEC.encode(message)
+def encode(message: Message, *, strict: bool = True) -> bytes:
+    """Return the EXI payload of a message. Raises ExiError where a value breaks the schema.
+
+    Without `strict`, what `decode` tolerates is written as it was heard.
+    """
+    return CODEC.encode(message, strict=strict)
 
 
 def to_json(message: Message) -> Json:
