@@ -1,0 +1,58 @@
+"""Times and counts of SLAC: ISO 15118-3 Tables 3 and A.1 under their own names, in seconds.
+
+TP_* is what we must keep, TT_* how long we wait for the other side. Where real cars or chargers
+need more than the table gives, the number used is a separate constant that says who needs it.
+"""
+
+C_EV_START_ATTEN_CHAR_INDS = 3
+C_EV_MATCH_MNBC = 10
+"""Sounds of one run."""
+C_EV_MATCH_RETRY = 2
+"""Repeats of a request after TT_match_response."""
+C_CONN_MAX_MATCH = 3
+"""Tries of the whole matching process."""
+C_EVSE_MATCH_PARALLEL = 5
+"""Vehicles that an EVSE must be able to match with at once (crosstalk between outlets)."""
+
+TP_EV_SLAC_INIT_S = 10.0
+"""State B to the first CM_SLAC_PARM.REQ, at most."""
+TT_EVSE_SLAC_INIT_S = 50.0
+"""The EVSE waits for CM_SLAC_PARM.REQ: 20 to 50 s allowed."""
+TP_MATCH_RESPONSE_S = 0.1
+"""A request is answered within this."""
+TT_MATCH_RESPONSE_S = 0.2
+"""Wait for an answer before repeating the request."""
+TP_MATCH_SEQUENCE_S = 0.1
+"""The next request follows an answer within this (Superchargers and Compleo insist on it)."""
+TT_MATCH_SEQUENCE_S = 0.4
+"""Wait for the next request."""
+TP_EV_BATCH_MSG_INTERVAL_S = 0.04
+"""Between START_ATTEN and SOUND frames: 20 to 50 ms allowed."""
+TT_EVSE_MATCH_MNBC_S = 0.6
+"""The EVSE collects sounds for this long from the first CM_START_ATTEN_CHAR.IND."""
+TP_EVSE_AVG_ATTEN_CALC_S = 0.1
+"""CM_ATTEN_CHAR.IND follows within this (so at the latest 0.7 s after the first START)."""
+TT_EV_ATTEN_RESULTS_S = 1.2
+"""The vehicle collects CM_ATTEN_CHAR.IND for this long from its first CM_START_ATTEN_CHAR.IND."""
+TP_EV_MATCH_SESSION_S = 0.5
+"""CM_ATTEN_CHAR.RSP to CM_SLAC_MATCH.REQ; cars take 2 to 930 ms."""
+TT_EVSE_MATCH_SESSION_S = 10.0
+"""The EVSE waits for CM_SLAC_MATCH.REQ or CM_VALIDATE.REQ."""
+TT_MATCH_JOIN_S = 12.0
+"""CM_SLAC_MATCH.CNF to the powerline link; modems need 3 to 7 s (they restart with the key)."""
+TP_MATCH_LEAVE_S = 1.0
+"""Leave the network within this when the vehicle is unplugged."""
+TT_MATCHING_RATE_S = 0.4
+"""Pause before a failed matching process is tried again."""
+TT_MATCHING_REPETITION_S = 10.0
+"""Window of such tries."""
+
+EVSE_START_ATTEN_WAIT_S = 1.0
+"""CM_SLAC_PARM.CNF to the first START: TT_match_sequence is 0.4 s, a test system took 0.31 s of
+it on a quiet machine, and waiting longer costs nothing."""
+EVSE_WAIT_KEY_S = 20.0
+"""For the own modem to take its key: it may be restarting with the one before (3 to 5 s)."""
+EVSE_LAST_SESSION_S = 14.0
+"""A run that began in time may end after TT_EVSE_SLAC_init: 1.0 + 0.6 + 0.6 + 10 s and some."""
+PEV_WAIT_KEY_S = 5.0
+"""For the own modem to take the charger's key; `plc.modem` reports a failure before."""
