@@ -1,0 +1,219 @@
+"""The V2G messages of one captured TCP connection: from its bytes to named, decoded messages.
+
+Which protocol a connection speaks is what its supportedAppProtocol handshake agreed. Where the
+capture does not have the handshake, a payload that begins and decodes as DIN 70121 is taken for
+that, and the guess is marked. A protocol without a decoder is named, and its bytes are kept: a
+message is never shown as something that it may not be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from controller.errors import ExiError
+from controller.summaries import clean, summarise
+from controller.v2g import v2gtp
+from controller.v2g.messages import din, sap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from controller.v2g.exi.codec import Json
+
+NAMESPACES = {
+    din.NAMESPACE: ("din", "DIN 70121"),
+    "urn:iso:15118:2:2013:MsgDef": ("iso2", "ISO 15118-2"),
+    "urn:iso:15118:2:2010:MsgDef": ("iso2-2010", "ISO 15118-2 (2010 draft)"),
+    "urn:iso:std:iso:15118:-20:CommonMessages": ("iso20", "ISO 15118-20"),
+    "urn:iso:std:iso:15118:-20:AC": ("iso20", "ISO 15118-20 AC"),
+    "urn:iso:std:iso:15118:-20:DC": ("iso20", "ISO 15118-20 DC"),
+    "urn:iso:std:iso:15118:-20:ACDP": ("iso20", "ISO 15118-20 ACDP"),
+    "urn:iso:std:iso:15118:-20:WPT": ("iso20", "ISO 15118-20 WPT"),
+    "urn:tesla:din:2018:MsgDef": ("tesla-din", "Tesla DIN 2018"),
+}
+"""Protocol namespace of the handshake -> (key in the JSON output, name for people)."""
+
+PAYLOAD_TYPES = frozenset(
+    {*range(0x8001, 0x8007), *range(0x8101, 0x8105), 0x9000, 0x9001, 0x9002, 0x9003}
+)
+"""ISO 15118-2 Table 10 and ISO 15118-20 Table 12: what a header in the middle may announce."""
+
+_DIN_ROOT = b"\x80\x9a"
+"""EXI header, then root element 77 of 82 (7 bits) of the DIN schema: V2G_Message."""
+
+
+@dataclass(frozen=True, slots=True)
+class V2gMessage:
+    """One message of a connection."""
+
+    payload_type: int
+    payload: bytes
+    protocol: str
+    """`sap`, `din`, `iso2`, ... or empty when it is not known."""
+    protocol_name: str
+    name: str
+    """Of the message, such as `CurrentDemandReq`; empty when it is not decoded."""
+    text: str
+    """Summary in one line."""
+    json: Json | None
+    error: str
+    """Why it is not decoded, when it should be."""
+    trailing: int
+    """Superfluous bytes after the end of the message."""
+    guessed: bool
+    """The protocol was recognised by the bytes, not agreed in a handshake."""
+
+
+class ProtocolReader:
+    """Decodes the payloads of one connection, in the order of the conversation."""
+
+    def __init__(self) -> None:
+        self._offers: dict[int, str] = {}
+        self._namespace = ""
+
+    def read(self, payload_type: int, payload: bytes) -> V2gMessage:
+        """Decode one payload; whatever it contains, this does not raise."""
+        if self._namespace:
+            key, name = NAMESPACES.get(self._namespace, ("", clean(self._namespace)))
+            if key == "din" and payload_type == v2gtp.PayloadType.EXI:
+                return self._read_din(payload_type, payload, guessed=False)
+            return _opaque(payload_type, payload, key, name)
+        if payload_type != v2gtp.PayloadType.EXI:
+            return _opaque(payload_type, payload, "", f"payload type 0x{payload_type:04X}")
+        if payload.startswith(_DIN_ROOT):
+            message = self._read_din(payload_type, payload, guessed=True)
+            return message if not message.error else _opaque(payload_type, payload, "", "V2G")
+        return self._read_sap(payload_type, payload)
+
+    def _read_din(self, payload_type: int, payload: bytes, *, guessed: bool) -> V2gMessage:
+        name = NAMESPACES[din.NAMESPACE][1]
+        try:
+            message, trailing = din.decode_counting(payload)
+            view = din.to_json(message)
+        except ExiError as error:
+            return _damaged(payload_type, payload, "din", name, str(error))
+        envelope = _mapping(_mapping(view).get("V2G_Message"))
+        header = _mapping(envelope.get("Header"))
+        ((element, body),) = _mapping(envelope.get("Body")).items() or (("", None),)
+        fields = {**_mapping(body)}
+        if element == "SessionSetupRes":
+            fields["session"] = header.get("SessionID")
+        if "Notification" in header:
+            fields["Notification"] = header["Notification"]
+        text = summarise(fields)
+        return V2gMessage(
+            payload_type, payload, "din", name, element, text, view, "", trailing, guessed
+        )
+
+    def _read_sap(self, payload_type: int, payload: bytes) -> V2gMessage:
+        try:
+            message, trailing = sap.decode_counting(payload)
+            view = sap.to_json(message)
+        except ExiError as error:
+            if payload[:2] in (b"\x80\x00", b"\x80\x40"):  # the two root elements of the handshake
+                return _damaged(payload_type, payload, "sap", "handshake", str(error))
+            return _opaque(payload_type, payload, "", "V2G")
+        if isinstance(message, sap.SupportedAppProtocolReq):
+            self._offers = {p.schema_id: p.protocol_namespace for p in message.app_protocol}
+            name, text = "supportedAppProtocolReq", _offer_text(message)
+        else:
+            name, text = "supportedAppProtocolRes", self._choose(message)
+        return V2gMessage(
+            payload_type, payload, "sap", "handshake", name, text, view, "", trailing, False
+        )
+
+    def _choose(self, message: sap.SupportedAppProtocolRes) -> str:
+        code = message.response_code.value
+        if message.response_code is sap.ResponseCode.Failed_NoNegotiation:
+            return code
+        chosen = message.schema_id
+        if chosen is None and len(self._offers) == 1:
+            (chosen,) = self._offers
+        self._namespace = self._offers.get(chosen, "") if chosen is not None else ""
+        if chosen is None:
+            return f"{code}, no schema id"
+        known = _protocol_name(self._namespace) if self._namespace else "not offered"
+        return f"{code}, id {chosen}: {known}"
+
+
+def _protocol_name(namespace: str) -> str:
+    return NAMESPACES.get(namespace, ("", clean(namespace)))[1]
+
+
+def _offer_text(message: sap.SupportedAppProtocolReq) -> str:
+    offers = sorted(message.app_protocol, key=lambda offer: offer.priority)
+    return ", ".join(
+        f"{_protocol_name(o.protocol_namespace)} {o.version_number_major}"
+        f".{o.version_number_minor} (id {o.schema_id}, priority {o.priority})"
+        for o in offers
+    )
+
+
+def _opaque(payload_type: int, payload: bytes, key: str, name: str) -> V2gMessage:
+    text = f"{name} message, {len(payload)} bytes, not decoded"
+    return V2gMessage(payload_type, payload, key, name, "", text, None, "", 0, False)
+
+
+def _damaged(payload_type: int, payload: bytes, key: str, name: str, error: str) -> V2gMessage:
+    text = f"{name} message, {len(payload)} bytes, not decodable: {clean(error)}"
+    return V2gMessage(payload_type, payload, key, name, "", text, None, error, 0, False)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+class V2gStream:
+    """One direction's bytes cut into V2GTP frames; finds its way in after a gap."""
+
+    def __init__(self, *, in_step: bool) -> None:
+        self._in_step = in_step
+        self._seeking = b""
+        self._skipped = 0
+        self._deframer = v2gtp.Deframer()
+
+    @property
+    def pending(self) -> int:
+        """Bytes of a frame that is not complete."""
+        return self._deframer.pending if self._in_step else len(self._seeking)
+
+    def lose(self) -> int:
+        """The stream has a gap here: drop the frame in hand (its size is returned), seek anew."""
+        lost = self.pending
+        self._deframer = v2gtp.Deframer()
+        self._seeking = b""
+        self._in_step = False
+        return lost
+
+    def receive_data(self, data: bytes) -> tuple[list[v2gtp.V2gtpMessage], list[str]]:
+        """Return the frames that these bytes complete, and what was wrong with them, in words."""
+        notes: list[str] = []
+        if not self._in_step:
+            data = self._seek(self._seeking + data)
+            if not self._in_step:
+                return [], notes
+            if self._skipped:
+                notes.append(f"{self._skipped} bytes skipped up to the next V2GTP header")
+                self._skipped = 0
+        errors = self._deframer.errors
+        frames = self._deframer.receive_data(data)
+        if self._deframer.errors != errors:
+            notes.append(str(self._deframer.last_error))
+        return frames, notes
+
+    def _seek(self, data: bytes) -> bytes:
+        """Look for a header that can be one: version, known payload type, sensible length."""
+        at = -1
+        while (at := data.find(v2gtp.HEADER.pack(1, 0xFE, 0, 0)[:2], at + 1)) >= 0:
+            if len(data) - at < v2gtp.HEADER.size:
+                break
+            _, _, kind, length = v2gtp.HEADER.unpack_from(data, at)
+            if kind in PAYLOAD_TYPES and length <= v2gtp.MAX_PAYLOAD:
+                self._skipped += at
+                self._in_step, self._seeking = True, b""
+                return data[at:]
+        keep = at if at >= 0 else max(len(data) - 1, 0)
+        self._skipped += keep
+        self._seeking = data[keep:]
+        return b""
