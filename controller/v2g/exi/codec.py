@@ -1,0 +1,61 @@
+"""The codec of one protocol: declarations in, `encode` and `decode` out."""
+
+from functools import cached_property
+from typing import Generic, TypeVar, cast
+
+from controller.v2g.exi import view
+from controller.v2g.exi.grammar import Grammar
+from controller.v2g.exi.schema import Declared
+from controller.v2g.exi.view import Json
+from controller.v2g.exi.walk import Decoder, Encoder
+
+__all__ = ["Codec", "Json"]
+
+M = TypeVar("M", bound=Declared)
+
+
+class Codec(Generic[M]):
+    """Encoder, decoder and JSON view of one protocol, made at first use."""
+
+    def __init__(
+        self,
+        name: str,
+        namespace: str,
+        *,
+        roots: tuple[type[M], ...],
+        others: tuple[str, ...] = (),
+    ) -> None:
+        """`others` are global elements of the schema set that no root leads to."""
+        self.name = name
+        self.namespace = namespace
+        self._roots = roots
+        self._others = others
+
+    @cached_property
+    def grammar(self) -> Grammar:
+        """The grammars of all types."""
+        return Grammar(self._roots, self._others)
+
+    def decode(self, payload: bytes) -> M:
+        """Return the message in `payload`; bytes after its end are ignored. Raises ExiError."""
+        return self.decode_counting(payload)[0]
+
+    def decode_counting(self, payload: bytes) -> tuple[M, int]:
+        """Return the message and the number of superfluous bytes after it. Raises ExiError."""
+        message, left = Decoder(self.grammar, payload).decode()
+        return cast("M", message), left
+
+    def encode(self, message: M, *, strict: bool = True) -> bytes:
+        """Return the payload of a message. Raises ExiError where a value breaks the schema.
+
+        Without `strict`, what `decode` tolerates is written as it was heard.
+        """
+        return Encoder(self.grammar, strict=strict).encode(message)
+
+    def to_json(self, message: M) -> Json:
+        """Return the JSON view of a message."""
+        return view.to_json(self.grammar, message)
+
+    def from_json(self, content: Json) -> M:
+        """Return the message of a JSON view. Raises ExiError."""
+        return cast("M", view.from_json(self.grammar, content))

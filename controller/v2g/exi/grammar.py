@@ -1,0 +1,251 @@
+"""From declarations to EXI grammars: what may come next, and how many bits say which.
+
+A `ComplexType` is a declared class as the grammar sees it. What may stand in it is a row of
+particles; a `State` is such a row of which some have been consumed. Its events follow from the row
+alone (the derivative of a regular expression), in the order of EXI 1.0, 8.5.4.1: attributes by
+name, elements in schema order, wildcards, end, text. The grammars are not strict: each state has
+one code more than events, the escape to deviations, of which these protocols use one only (see
+`walk`). So a state of n events takes n.bit_length() bits, and one with a single event takes one
+bit, not none.
+"""
+
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
+from operator import attrgetter
+
+from controller.v2g.exi.schema import (
+    ANY,
+    INFO,
+    UNBOUNDED,
+    Declared,
+    ExiEnum,
+    Group,
+    SimpleType,
+    Spec,
+    TypeInfo,
+    Wildcard,
+)
+
+NO_INFO = TypeInfo("", False, False, None, False)
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """One field of a class, or an implied parent of fields (then `attr` is empty)."""
+
+    attr: str
+    kind: str  # "element", "attribute", "text"
+    name: str
+    options: "tuple[tuple[str, ValueType], ...]"  # more than one for a substitution group
+    many: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """What an event code stands for; without a slot it is the end of the element."""
+
+    slot: Slot | None
+    name: str
+    type: "ValueType | None"  # None: end, wildcard, or text between elements
+    after: "State | None"
+
+
+@dataclass(frozen=True)
+class Particle:
+    """A slot, a wildcard or a choice of rows, `least` to `most` times."""
+
+    of: "Slot | Wildcard | tuple[Row, ...]"
+    least: int
+    most: int
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether it may be left out."""
+        rows = self.of if isinstance(self.of, tuple) else ()
+        return self.least == 0 or any(all(p.is_optional for p in row) for row in rows)
+
+    def rest(self) -> "Row":
+        """Return what remains of it after one occurrence."""
+        if self.most == 1:
+            return ()
+        most = self.most if self.most == UNBOUNDED else self.most - 1
+        return (Particle(self.of, max(self.least - 1, 0), most),)
+
+
+Row = tuple[Particle, ...]
+
+
+class State:
+    """A place in a grammar; made on demand, one for each row of particles."""
+
+    def __init__(self, type_: "ComplexType", row: Row) -> None:
+        self._type = type_
+        self.row = row
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """The events of the first level, in the order of their codes."""
+        made = sorted(_first(self._type, self.row), key=lambda event: event.slot is None)
+        if all(particle.is_optional for particle in self.row):
+            made.append(Event(None, "", None, None))
+        attributes = [p for p in self.row if isinstance(p.of, Slot) and p.of.kind == "attribute"]
+        if self._type.mixed and all(particle.is_optional for particle in attributes):
+            made.append(Event(None, "text between elements", None, self))
+        return tuple(made)
+
+    @cached_property
+    def bits(self) -> int:
+        """Width of the event code."""
+        return len(self.events).bit_length()
+
+
+def _first(type_: "ComplexType", row: Row, tail: Row = ()) -> Iterator[Event]:
+    for index, particle in enumerate(row):
+        after = particle.rest() + row[index + 1 :] + tail
+        if isinstance(particle.of, Slot):
+            for name, value_type in particle.of.options:
+                yield Event(particle.of, name, value_type, type_.state(after))
+        elif isinstance(particle.of, Wildcard):
+            yield Event(None, "wildcard", None, type_.state(after))
+        else:
+            for option in particle.of:
+                yield from _first(type_, option, after)
+        if not particle.is_optional:
+            return
+
+
+class ComplexType:
+    """The grammar of one declared class, or of an implied parent element (`cls` is None)."""
+
+    def __init__(self, cls: type[Declared] | None, row: Row) -> None:
+        info = INFO.get(cls, NO_INFO) if cls else NO_INFO
+        self.cls = cls
+        self.name = cls.__name__ if cls else ""
+        self.is_abstract = info.abstract
+        self.mixed = info.mixed
+        self.row = row
+        self._states: dict[Row, State] = {}
+
+    @property
+    def start(self) -> State:
+        """The state after the start of the element."""
+        return self.state(self.row)
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """The slots of this very element; those below an implied parent are the parent's."""
+        return tuple(dict.fromkeys(_slots(self.row)))
+
+    def state(self, row: Row) -> State:
+        """Return the state before `row`."""
+        if row not in self._states:
+            self._states[row] = State(self, row)
+        return self._states[row]
+
+
+ValueType = SimpleType | type[ExiEnum] | ComplexType
+
+
+class Grammar:
+    """All types that a protocol's roots reach, and the codes of its root elements."""
+
+    def __init__(self, roots: tuple[type[Declared], ...], others: tuple[str, ...] = ()) -> None:
+        """`others` are global elements of the schema set that no root leads to."""
+        self.types: dict[type[Declared], ComplexType] = {}
+        self.roots = {INFO[root].element: self.type_of(root) for root in roots}
+        known = {base for cls in self.types for base in cls.__mro__ if base in INFO}
+        names = {INFO[cls].element for cls in known} - {""}
+        self.elements = sorted(names | set(others))
+        self.root_bits = len(self.elements).bit_length()  # one code more: any other element
+
+    def type_of(self, cls: type[Declared]) -> ComplexType:
+        """Return the grammar of a declared class."""
+        if cls not in self.types:
+            made = self.types[cls] = ComplexType(cls, ())
+            made.row = self._content(cls)
+        return self.types[cls]
+
+    def _content(self, cls: type[Declared]) -> Row:
+        hints = typing.get_type_hints(cls)
+        pairs = [(self._slot(f.name, hints[f.name], f.metadata["exi"]), f) for f in fields(cls)]  # type: ignore[arg-type]  # declare() made it one
+        named = [(slot, f.metadata["exi"], f.default is None) for slot, f in pairs]
+        attributes = [item for item in named if item[0].kind == "attribute"]
+        attributes.sort(key=lambda item: item[0].name)
+        content = [item for item in named if item[0].kind != "attribute"]
+        info = INFO[cls]
+        row = tuple(_particle(*item) for item in attributes)
+        if info.content is None:
+            row += tuple(self._particles(content))
+        else:
+            row += (_group(info.content, {slot.name: slot for slot, _, _ in content}),)
+        return row
+
+    def _slot(self, attr: str, hint: object, spec: Spec) -> Slot:
+        many = typing.get_origin(hint) is tuple
+        if many or typing.get_origin(hint) is types.UnionType:
+            hint = typing.get_args(hint)[0]
+        options: tuple[tuple[str, ValueType], ...]
+        if spec.type is not None:
+            options = ((spec.name, spec.type),)
+        elif isinstance(hint, type) and issubclass(hint, ExiEnum):
+            options = ((spec.name, hint),)
+        else:
+            assert isinstance(hint, type)
+            assert issubclass(hint, Declared)
+            options = self._options(spec, hint)
+        return Slot(attr, spec.kind, spec.name, options, many)
+
+    def _options(self, spec: Spec, cls: type[Declared]) -> tuple[tuple[str, ValueType], ...]:
+        info = INFO[cls]
+        if not (info.head and info.element == spec.name):
+            return ((spec.name, self.type_of(cls)),)
+        members = [c for c in INFO if issubclass(c, cls) and INFO[c].element]
+        members.sort(key=lambda member: INFO[member].element)
+        return tuple((INFO[member].element, self.type_of(member)) for member in members)
+
+    def _particles(self, content: list[tuple[Slot, Spec, bool]]) -> Iterator[Particle]:
+        """Fold neighbours with the same `within` or `choice` into one particle."""
+        while content:
+            spec = content[0][1]
+            same = attrgetter("within", "choice")
+            run = 1
+            while run < len(content) and same(content[run][1]) == same(spec):
+                run += 1
+            if spec.within:
+                inner = tuple(_particle(*item) for item in content[:run])
+                parent = ComplexType(None, inner)
+                slot = Slot("", "element", spec.within, ((spec.within, parent),), False)
+                yield Particle(slot, 1, 1)
+            elif spec.choice:
+                rows = tuple((Particle(slot, 1, 1),) for slot, _, _ in content[:run])
+                yield Particle(rows, 1, 1)
+            else:
+                yield from (_particle(*item) for item in content[:run])
+            content = content[run:]
+
+
+def _slots(row: Row) -> Iterator[Slot]:
+    for particle in row:
+        if isinstance(particle.of, Slot):
+            yield particle.of
+        elif isinstance(particle.of, tuple):
+            for option in particle.of:
+                yield from _slots(option)
+
+
+def _particle(slot: Slot, spec: Spec, is_optional: bool) -> Particle:
+    return Particle(slot, 0 if is_optional else spec.least, spec.most)
+
+
+def _group(part: "str | Wildcard | Group", slots: dict[str, Slot]) -> Particle:
+    """Return the particle of a declared model group."""
+    if isinstance(part, str):
+        return Particle(slots[part], 1, 1)
+    if isinstance(part, Wildcard):
+        return Particle(ANY, 1, 1)
+    inner = [_group(each, slots) for each in part.parts]
+    rows = (tuple(inner),) if part.kind == "sequence" else tuple((each,) for each in inner)
+    return Particle(rows, part.least, part.most)

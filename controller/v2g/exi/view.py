@@ -1,0 +1,126 @@
+"""The JSON view of a message: the schema's element names, lists for what may repeat.
+
+Enumerations appear by their text, hexBinary in capitals, base64Binary in base64. What is absent in
+the message is absent in the view.
+"""
+
+import base64
+import binascii
+
+from controller.errors import ExiError
+from controller.v2g.exi.grammar import ComplexType, Grammar, Slot, ValueType
+from controller.v2g.exi.schema import Binary, Boolean, Declared, ExiEnum, Integer
+
+Json = dict[str, object]
+TEXT_KEY = "value"  # simple content beside attributes
+
+
+def to_json(grammar: Grammar, message: Declared) -> Json:
+    """Return the view of a message under the name of its root element."""
+    for name, type_ in grammar.roots.items():
+        if type(message) is type_.cls:
+            return {name: _show(type_, message)}
+    raise ExiError(f"{type(message).__name__} is no message of this protocol")
+
+
+def _show(type_: ComplexType, owner: Declared) -> Json:
+    view: Json = {}
+    for slot in type_.slots:
+        if not slot.attr:
+            inner = slot.options[0][1]
+            assert isinstance(inner, ComplexType)
+            view[slot.name] = _show(inner, owner)
+            continue
+        value = getattr(owner, slot.attr)
+        if slot.many and value:
+            view[slot.name] = [_show_value(_option(slot, item)[1], item) for item in value]
+        elif not slot.many and value is not None:
+            name, value_type = _option(slot, value)
+            view[name or TEXT_KEY] = _show_value(value_type, value)
+    return view
+
+
+def _option(slot: Slot, value: object) -> tuple[str, ValueType]:
+    """Return name and type under which a slot shows a value."""
+    for name, type_ in slot.options:
+        if not isinstance(type_, ComplexType) or type(value) is type_.cls:
+            return name, type_
+    raise ExiError(f"{type(value).__name__} given", slot.name)
+
+
+def _show_value(type_: ValueType, value: object) -> object:
+    if isinstance(type_, ComplexType):
+        assert isinstance(value, Declared)
+        return _show(type_, value)
+    if isinstance(value, ExiEnum):
+        return value.value
+    if isinstance(type_, Binary) and isinstance(value, bytes):
+        return base64.b64encode(value).decode() if type_.base64 else value.hex().upper()
+    return value
+
+
+def from_json(grammar: Grammar, view: Json) -> Declared:
+    """Return the message of a view. Raises ExiError with the path of what does not fit."""
+    if len(view) != 1:
+        raise ExiError("one root element expected")
+    ((name, content),) = view.items()
+    if name not in grammar.roots:
+        raise ExiError(f"{name} is no message of this protocol")
+    return _build(grammar.roots[name], content, name)
+
+
+def _build(type_: ComplexType, view: object, path: str) -> Declared:
+    values = _collect(type_, view, path)
+    assert type_.cls is not None
+    try:
+        return type_.cls(**values)
+    except TypeError as error:
+        raise ExiError(str(error).partition(") ")[2] or str(error), path) from None
+
+
+def _collect(type_: ComplexType, view: object, path: str) -> dict[str, object]:
+    if not isinstance(view, dict):
+        raise ExiError("no object", path)
+    values: dict[str, object] = {}
+    known = set()
+    for slot in type_.slots:
+        for name, value_type in slot.options:
+            key = name or TEXT_KEY
+            known.add(key)
+            if key not in view:
+                continue
+            here = f"{path}.{key}"
+            if isinstance(value_type, ComplexType) and value_type.cls is None:
+                values |= _collect(value_type, view[key], here)
+            elif slot.many:
+                values[slot.attr] = _items(value_type, view[key], here)
+            else:
+                values[slot.attr] = _parse(value_type, view[key], here)
+    unknown = [key for key in view if key not in known]
+    if unknown:
+        raise ExiError("unknown", f"{path}.{unknown[0]}")
+    return values
+
+
+def _items(type_: ValueType, view: object, path: str) -> tuple[object, ...]:
+    if not isinstance(view, list):
+        raise ExiError("no list", path)
+    return tuple(_parse(type_, item, f"{path}[{index}]") for index, item in enumerate(view))
+
+
+def _parse(type_: ValueType, view: object, path: str) -> object:
+    if isinstance(type_, ComplexType):
+        return _build(type_, view, path)
+    if isinstance(type_, Integer | Boolean):
+        expected: type = bool if isinstance(type_, Boolean) else int
+        if type(view) is not expected:
+            raise ExiError(f"{view!r} is no {expected.__name__}", path)
+        return view
+    if not isinstance(view, str):
+        raise ExiError(f"{view!r} is no string", path)
+    try:
+        if isinstance(type_, Binary):
+            return base64.b64decode(view, validate=True) if type_.base64 else bytes.fromhex(view)
+        return type_(view) if isinstance(type_, type) else view
+    except (ValueError, binascii.Error):
+        raise ExiError(f"{view!r} does not fit", path) from None
