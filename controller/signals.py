@@ -585,6 +585,32 @@ class AnswerMeasured(Output):
 
 
 @dataclass(frozen=True, slots=True)
+class Authorised(Output):
+    """Charger: the driver may charge (card, app, free); until then the vehicle is told to wait."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleReported(Output):
+    """Charger: what the vehicle's last request said (for display and trace)."""
+
+    soc_percent: int
+    target_voltage_v: float
+    target_current_a: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerReported(Output):
+    """Vehicle: what the charger's last answer said it delivers (for display and trace)."""
+
+    voltage_v: float
+    current_a: float
+    status: str
+    """DC_EVSEStatusCode."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerMisbehaved(Output):
     """A peer's bytes or messages were not what the standard allows; answered, counted, recorded."""
 
