@@ -124,7 +124,7 @@ class EvsePilot:
             self._held = signal.emergency
         return self._drive(DUTY_STEADY_HIGH if self._held else self._requested, now)
 
-    # --- inside -------------------------------------------------------------------------------
+    # --- inside ---------------------------------------------------------------------------------
 
     def _negative_is_as_before(self, low_v: float) -> bool:
         if not self.diode_ok or not self.is_oscillating:

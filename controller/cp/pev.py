@@ -105,7 +105,7 @@ class PevPilot:
         self.s2_closed = True
         return [SetS2(True)]
 
-    # --- inside -------------------------------------------------------------------------------
+    # --- inside ---------------------------------------------------------------------------------
 
     @staticmethod
     def _is_like(pilot: InletPilot, plugged: bool, duty: DutyCycle) -> bool:

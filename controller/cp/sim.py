@@ -72,7 +72,7 @@ class PilotCircuit:
         duty = self.duty if inlet_v >= limits.INLET_PRESENT_V else DUTY_STEADY_LOW
         return InletSample(max(0.0, inlet_v + self._noise()), duty, self.plugged, now)
 
-    # --- inside -------------------------------------------------------------------------------
+    # --- inside ---------------------------------------------------------------------------------
 
     def _noise(self) -> float:
         if self._rng is None:

@@ -12,11 +12,9 @@ contactors ought to be closed it counts as open after 100 ms.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from math import inf, isfinite
-from typing import ClassVar
 
 from controller.errors import ConfigError
 from controller.machine import TableMachine, row
@@ -93,12 +91,15 @@ TABLE = [
 ]
 
 
+DEADLINE_S: dict[S, float] = {S.CLOSING: CLOSE_S, S.OPENING: OPEN_S}
+
+
 class Contactors(TableMachine):
     """Turns requests, permits and feedback into `CloseContactors` and `OpenContactors`."""
 
     TABLE = TABLE
     INITIAL = S.OPEN
-    DEADLINE_S: ClassVar[Mapping[S, float]] = {S.CLOSING: CLOSE_S, S.OPENING: OPEN_S}
+    DEADLINE_S = DEADLINE_S
 
     state: S
 
@@ -116,7 +117,7 @@ class Contactors(TableMachine):
         self._feedback_since = -inf
         self._reason = ""
 
-    # --- triggers (replaced by the table) --------------------------------------------------------
+    # --- triggers (replaced by the table) -------------------------------------------------------
 
     def drop(self) -> bool:
         """Permit or request gone."""
@@ -138,7 +139,7 @@ class Contactors(TableMachine):
         """Someone looked at the contactors."""
         return False
 
-    # --- verbs -----------------------------------------------------------------------------------
+    # --- verbs ----------------------------------------------------------------------------------
 
     @property
     def is_commanded(self) -> bool:
@@ -203,7 +204,7 @@ class Contactors(TableMachine):
         self.reset_fault()
         return self.drain()
 
-    # --- inside ----------------------------------------------------------------------------------
+    # --- inside ---------------------------------------------------------------------------------
 
     def _take_feedback(self, reading: ContactorReading) -> None:
         closed = reading.valid and reading.closed
@@ -267,7 +268,7 @@ class Contactors(TableMachine):
             return False
         return True
 
-    # --- guards and actions ----------------------------------------------------------------------
+    # --- guards and actions ---------------------------------------------------------------------
 
     def is_open_again(self) -> bool:
         """Whether the feedback shows open."""

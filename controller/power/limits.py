@@ -14,7 +14,7 @@ from controller.signals import PowerEnvelope
 SAFE_VOLTAGE_V = 60.0
 """Below this the output counts as dead (IEC 61851-23; CharIN design guide t1, t16)."""
 
-# --- cable check: IEC 61851-23 CC.1 as EVerest runs it -------------------------------------------
+# --- cable check: IEC 61851-23 CC.1 as EVerest runs it ------------------------------------------
 CABLE_CHECK_TOLERANCE_V = 10.0
 CABLE_CHECK_CURRENT_A = 2.0
 CABLE_CHECK_TRIP_A = 5.0
@@ -29,7 +29,7 @@ CABLE_CHECK_CLOSE_S = 5.0
 CABLE_CHECK_RAISE_S = 10.0
 CABLE_CHECK_MEASURE_S = 30.0
 
-# --- pre-charge, charge, stop --------------------------------------------------------------------
+# --- pre-charge, charge, stop -------------------------------------------------------------------
 PRE_CHARGE_CURRENT_A = 2.0
 """CharIN design guide t5..t7: the supply limits to 2 A; the vehicle asks for less, some for 0."""
 RAMP_UP_A_PER_S = 25.0
@@ -44,13 +44,13 @@ OPENING_S = 1.0
 READING_STALE_S = 1.0
 """The supply must report at least once a second (EVerest, power supply interface)."""
 
-# --- how often the set-point is sent --------------------------------------------------------------
+# --- how often the set-point is sent ------------------------------------------------------------
 SETPOINT_PERIOD_S = 0.25
 """4 Hz, what EVerest recommends; modules switch off by themselves after about 10 s of silence."""
 SETPOINT_RAMP_PERIOD_S = 0.05
 SETPOINT_OFF_PERIOD_S = 1.0
 
-# --- over-voltage, over-current --------------------------------------------------------------------
+# --- over-voltage, over-current -----------------------------------------------------------------
 OVER_VOLTAGE_S = 0.4
 """Table 104: above the vehicle's maximum for more than 400 ms: shut down."""
 OVER_VOLTAGE_MARGIN_V = 2.0
@@ -69,13 +69,13 @@ OVER_CURRENT_MARGIN_A = 5.0
 """Own figures, above the nameplate current (table CC.10: over-current is an emergency)."""
 OVER_CURRENT_S = 0.1
 
-# --- bench mode --------------------------------------------------------------------------------------
+# --- bench mode ---------------------------------------------------------------------------------
 BENCH_VOLTAGE_V = 60.0
 """Without the external hardware interlock the output never exceeds this."""
 BENCH_SETPOINT_V = 55.0
 """What is asked of the supply then, so that its tolerance stays below 60 V."""
 
-# --- plausibility ----------------------------------------------------------------------------------
+# --- plausibility -------------------------------------------------------------------------------
 PLAUSIBLE_VOLTAGE_V = (-20.0, 1500.0)
 PLAUSIBLE_CURRENT_A = (-20.0, 1500.0)
 """Own figures: small negative values are offsets of a sensor, the rest is a broken one."""
@@ -140,8 +140,11 @@ def cable_check_voltage_v(vehicle_maximum_v: float, charger_maximum_v: float) ->
 
 
 def emergency_over_voltage_v(maximum_v: float) -> float:
-    """Voltage that demands an emergency stop (table 103), by the vehicle's maximum voltage."""
-    return next(trip for upto, trip in EMERGENCY_OVER_VOLTAGE_V if maximum_v <= upto)
+    """Voltage that demands an emergency stop (table 103), by the vehicle's maximum voltage.
+
+    A maximum that is no number gets the lowest.
+    """
+    return next(trip for upto, trip in EMERGENCY_OVER_VOLTAGE_V if not maximum_v > upto)
 
 
 def bench_envelope(envelope: PowerEnvelope) -> PowerEnvelope:

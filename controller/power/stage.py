@@ -17,15 +17,23 @@ such an event needs a new cable check, because nobody knows what voltage stands 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import Enum
 from math import inf
-from typing import ClassVar
 
-from controller.machine import TableMachine, row
+from controller.machine import TableMachine
 from controller.power import limits
 from controller.power.contactors import FEEDBACK_DEBOUNCE_S
 from controller.power.limits import NOTHING, Clamped
+from controller.power.stage_table import (
+    CHECKING,
+    DEADLINE_S,
+    ENERGISED,
+    POWERED,
+    TABLE,
+    TESTING,
+    TIMEOUT_REASON,
+    TRIGGER,
+    S,
+)
 from controller.signals import (
     CableCheckState,
     ContactorReading,
@@ -44,73 +52,6 @@ from controller.signals import (
     StartIsolationTest,
 )
 
-
-class S(Enum):
-    """What the power stage is doing."""
-
-    OFF = "off"
-    DISCHARGE = "cable check: output below 60 V"
-    CLOSE = "cable check: contactors"
-    RAISE = "cable check: test voltage"
-    MEASURE = "cable check: insulation"
-    LOWER = "cable check: output down"
-    READY = "cable check passed"
-    PRE_CHARGE = "pre-charge"
-    CHARGE = "charge"
-    STOPPING = "ramp down"
-    OPENING = "open contactors"
-    ABORTED = "aborted"
-
-
-CHECKING = [S.DISCHARGE, S.CLOSE, S.RAISE, S.MEASURE, S.LOWER]
-TESTING = [S.RAISE, S.MEASURE]
-POWERED = [S.PRE_CHARGE, S.CHARGE]
-ENERGISED = [*TESTING, *POWERED, S.STOPPING]
-BUSY = [s for s in S if s is not S.OFF]
-
-TABLE = [  # trigger            source                    dest          when   do
-    row("release", BUSY, S.OFF, (), ("forget_check", "open_up")),  # idle, connected, fault
-    row("permit_lost", ENERGISED, S.ABORTED, (), "abort"),
-    row("contactors_lost", [*TESTING, S.LOWER, S.READY, *POWERED], S.ABORTED, (), "abort"),
-    row("check", S.OFF, S.DISCHARGE, (), "start_check"),  # IEC 61851-23 CC.4.1.2
-    row("voltage_low", S.DISCHARGE, S.CLOSE, (), "close_contactors"),
-    row("may_energise", S.CLOSE, S.RAISE),
-    row("voltage_reached", S.RAISE, S.MEASURE, (), "start_isolation_test"),
-    row("insulation_good", S.MEASURE, S.LOWER),
-    row("check_failed", CHECKING, S.ABORTED, (), "abort"),
-    row("voltage_low", S.LOWER, S.READY, (), "pass_check"),
-    row("timeout", CHECKING, S.ABORTED, (), ("name_timeout", "abort")),
-    row("pre_charge", S.READY, S.PRE_CHARGE),
-    row("charge", S.PRE_CHARGE, S.CHARGE),
-    row("pre_charge", S.OFF, None, (), "refuse"),
-    row("charge", [S.OFF, S.READY], None, (), "refuse"),
-    row("stop", CHECKING, S.ABORTED, (), ("name_stop", "abort")),
-    row("stop", POWERED, S.STOPPING),  # CharIN design guide t12: ramp, < 1 A, off
-    row("stop", S.READY, S.OPENING, (), "open_up"),
-    row("current_gone", S.STOPPING, S.OPENING, (), "open_up"),
-    row("contactors_lost", S.STOPPING, S.OPENING, (), "open_up"),
-    row("timeout", S.STOPPING, S.OPENING, (), "open_up"),
-    row("opened", S.OPENING, S.OFF, (), "forget_check"),
-    row("timeout", S.OPENING, S.ABORTED, (), ("name_timeout", "abort")),
-]
-
-_TRIGGER = {
-    Phase.CABLE_CHECK: "check",
-    Phase.PRE_CHARGE: "pre_charge",
-    Phase.CHARGE: "charge",
-    Phase.STOPPING: "stop",
-    Phase.IDLE: "release",
-    Phase.CONNECTED: "release",
-    Phase.FAULT: "release",
-}
-_TIMEOUT_REASON = {
-    S.DISCHARGE: "output did not fall below 60 V",
-    S.CLOSE: "contactors did not close, or no permit to energise",
-    S.RAISE: "test voltage was not reached",
-    S.MEASURE: "isolation monitor gave no result",
-    S.LOWER: "output did not fall below 60 V after the test",
-    S.OPENING: "contactors did not open",
-}
 _OFF = SetOutput(0.0, 0.0, False)
 
 
@@ -119,15 +60,7 @@ class PowerStage(TableMachine):
 
     TABLE = TABLE
     INITIAL = S.OFF
-    DEADLINE_S: ClassVar[Mapping[S, float]] = {
-        S.DISCHARGE: limits.CABLE_CHECK_DISCHARGE_S,
-        S.CLOSE: limits.CABLE_CHECK_CLOSE_S,
-        S.RAISE: limits.CABLE_CHECK_RAISE_S,
-        S.MEASURE: limits.CABLE_CHECK_MEASURE_S,
-        S.LOWER: limits.CABLE_CHECK_DISCHARGE_S,
-        S.STOPPING: limits.STOPPING_S,
-        S.OPENING: limits.OPENING_S,
-    }
+    DEADLINE_S = DEADLINE_S
 
     state: S
 
@@ -152,7 +85,7 @@ class PowerStage(TableMachine):
         self._ramp_at = 0.0
         self._sent_at = -inf
 
-    # --- triggers (replaced by the table) --------------------------------------------------------
+    # --- triggers (replaced by the table) -------------------------------------------------------
 
     def release(self) -> bool:
         """The session is in a phase without power."""
@@ -210,7 +143,7 @@ class PowerStage(TableMachine):
         """The contactors are open."""
         return False
 
-    # --- verbs -----------------------------------------------------------------------------------
+    # --- verbs ----------------------------------------------------------------------------------
 
     def next_timer(self) -> float | None:
         """When something is due: a deadline, the end of the permit, or the next set-point."""
@@ -272,7 +205,7 @@ class PowerStage(TableMachine):
             power_limited=on and self.clamped.power_limited,
         )
 
-    # --- inputs ----------------------------------------------------------------------------------
+    # --- inputs ---------------------------------------------------------------------------------
 
     def _take_request(self, request: OutputRequest, now: float) -> None:
         self.now = now
@@ -286,7 +219,7 @@ class PowerStage(TableMachine):
         entered = request.phase is not self.request.phase
         self.request = request
         if entered:
-            self._fire(_TRIGGER[request.phase], "" if sound else "output request is not plausible")
+            self._fire(TRIGGER[request.phase], "" if sound else "output request is not plausible")
 
     def _take_feedback(self, reading: ContactorReading) -> None:
         if reading.valid and reading.closed:
@@ -322,7 +255,7 @@ class PowerStage(TableMachine):
             self.isolation = IsolationStatus.VALID
             self._fire("insulation_good")
 
-    # --- every call --------------------------------------------------------------------------------
+    # --- every call -----------------------------------------------------------------------------
 
     def _step(self, now: float) -> list[Output]:
         self.now = now
@@ -372,7 +305,7 @@ class PowerStage(TableMachine):
             if abs(reading.voltage_v - target_v) <= limits.CABLE_CHECK_TOLERANCE_V:
                 self._fire("voltage_reached")
 
-    # --- the set-point -----------------------------------------------------------------------------
+    # --- the set-point --------------------------------------------------------------------------
 
     def _send_setpoint(self, now: float) -> None:
         wanted = self._wanted_setpoint(now)
@@ -424,7 +357,7 @@ class PowerStage(TableMachine):
         vehicle_v = self.request.vehicle_maximum_voltage_v or self.request.voltage_v
         return limits.cable_check_voltage_v(vehicle_v, self.envelope.maximum_voltage_v)
 
-    # --- questions -----------------------------------------------------------------------------------
+    # --- questions ------------------------------------------------------------------------------
 
     def _may_energise(self, now: float) -> bool:
         permits = self._permits
@@ -442,7 +375,7 @@ class PowerStage(TableMachine):
             return None
         return reading if now - reading.taken_at <= limits.READING_STALE_S else None
 
-    # --- guards and actions --------------------------------------------------------------------------
+    # --- guards and actions ---------------------------------------------------------------------
 
     def _fire(self, trigger: str, reason: str = "") -> None:
         before = self._left = self.state
@@ -492,7 +425,7 @@ class PowerStage(TableMachine):
 
     def name_timeout(self) -> None:
         """Say what did not happen in time."""
-        self.failure = f"{_TIMEOUT_REASON[self._left]} in time"
+        self.failure = f"{TIMEOUT_REASON[self._left]} in time"
 
     def name_stop(self) -> None:
         """Say that the session stopped it."""
