@@ -124,7 +124,7 @@ class ProtocolReader:
         )
 
     def _choose(self, message: sap.SupportedAppProtocolRes) -> str:
-        code = message.response_code.value
+        code = str(message.response_code.value)
         if message.response_code is sap.ResponseCode.Failed_NoNegotiation:
             return code
         chosen = message.schema_id
