@@ -136,7 +136,7 @@ def _add(name: str, value: object, groups: dict[str, list[tuple[int, str]]]) -> 
         order = _UNIT_ORDER.get(str(value.get("Unit") or _unit_of(name)), 3)
         text = physical(value, _unit_of(name))
     else:
-        text = clean(str(value)) + SUFFIXES.get(name, "")
+        text = (clean(str(value)) or '""') + SUFFIXES.get(name, "")
     groups.setdefault(LABELS.get(name, clean(name)), []).append((order, text))
 
 
@@ -146,7 +146,7 @@ def _is_physical(value: Mapping[str, object]) -> bool:
 
 
 def _unit_of(name: str) -> str:
-    """Tell the unit of a physical value by its element's name: DIN 70121 lets the unit be absent."""
+    """Tell the unit of a value by its element: in DIN 70121 the unit may be absent."""
     return next((unit for word, unit in _UNIT_OF_NAME.items() if word in name), "")
 
 
