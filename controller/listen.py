@@ -20,7 +20,7 @@ from controller.errors import PortError, WireError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from controller.conversation import Entry
+    from controller.entries import Entry
 
 EXIT_OK, EXIT_DAMAGED, EXIT_UNREADABLE = 0, 1, 2
 

@@ -81,6 +81,9 @@ IDLE = frozenset(
 """Values that say that there is nothing to say."""
 
 _UNIT_ORDER = {"V": 0, "A": 1, "W": 2}
+_UNIT_OF_NAME = {"Voltage": "V", "Current": "A", "Power": "W", "Energy": "Wh", "RemainingTime": "s"}
+_UNIT_WORDS = {"m": "min"}
+"""The schemas call minutes `m`."""
 _TEXT_LIMIT = 80
 _LIST_LIMIT = 4
 
@@ -130,10 +133,10 @@ def _add(name: str, value: object, groups: dict[str, list[tuple[int, str]]]) -> 
         return
     order, text = 0, ""
     if isinstance(value, Mapping):
-        order = _UNIT_ORDER.get(str(value.get("Unit")), 3)
-        text = physical(value)
+        order = _UNIT_ORDER.get(str(value.get("Unit") or _unit_of(name)), 3)
+        text = physical(value, _unit_of(name))
     else:
-        text = clean(str(value)) + SUFFIXES.get(name, "")
+        text = (clean(str(value)) or '""') + SUFFIXES.get(name, "")
     groups.setdefault(LABELS.get(name, clean(name)), []).append((order, text))
 
 
@@ -142,13 +145,18 @@ def _is_physical(value: Mapping[str, object]) -> bool:
     return type(value.get("Value")) is int and type(value.get("Multiplier")) is int
 
 
-def physical(value: Mapping[str, object]) -> str:
+def _unit_of(name: str) -> str:
+    """Tell the unit of a value by its element: in DIN 70121 the unit may be absent."""
+    return next((unit for word, unit in _UNIT_OF_NAME.items() if word in name), "")
+
+
+def physical(value: Mapping[str, object], default_unit: str = "") -> str:
     """Write a physical value of a message in SI units (`4005 * 10^-1 V` is `400.5 V`)."""
     mantissa, exponent = value.get("Value"), value.get("Multiplier")
-    assert isinstance(mantissa, int)
-    assert isinstance(exponent, int)
+    if not isinstance(mantissa, int) or not isinstance(exponent, int):
+        return clean(str(value))
     number = mantissa * 10.0 ** max(min(exponent, 9), -9)
-    unit = value.get("Unit")
+    unit = value.get("Unit") or default_unit
     if unit in ("W", "Wh") and abs(number) >= 1000:
-        return f"{number / 1000:.6g} k{unit}"
-    return f"{number:.6g} {clean(unit)}" if isinstance(unit, str) else f"{number:.6g}"
+        number, unit = number / 1000, f"k{unit}"
+    return f"{number:.6g} {_UNIT_WORDS.get(str(unit), clean(str(unit)))}".rstrip()

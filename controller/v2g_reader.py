@@ -41,6 +41,8 @@ PAYLOAD_TYPES = frozenset(
 
 _DIN_ROOT = b"\x80\x9a"
 """EXI header, then root element 77 of 82 (7 bits) of the DIN schema: V2G_Message."""
+_ISO2_ROOT = b"\x80\x98"
+"""The same in the schema of ISO 15118-2, where V2G_Message is element 76 of 81."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class ProtocolReader:
         if payload.startswith(_DIN_ROOT):
             message = self._read_din(payload_type, payload, guessed=True)
             return message if not message.error else _opaque(payload_type, payload, "", "V2G")
+        if payload.startswith(_ISO2_ROOT):
+            return _opaque(payload_type, payload, "iso2", "ISO 15118-2", guessed=True)
         return self._read_sap(payload_type, payload)
 
     def _read_din(self, payload_type: int, payload: bytes, *, guessed: bool) -> V2gMessage:
@@ -124,7 +128,7 @@ class ProtocolReader:
         )
 
     def _choose(self, message: sap.SupportedAppProtocolRes) -> str:
-        code = message.response_code.value
+        code = str(message.response_code.value)
         if message.response_code is sap.ResponseCode.Failed_NoNegotiation:
             return code
         chosen = message.schema_id
@@ -150,9 +154,11 @@ def _offer_text(message: sap.SupportedAppProtocolReq) -> str:
     )
 
 
-def _opaque(payload_type: int, payload: bytes, key: str, name: str) -> V2gMessage:
+def _opaque(
+    payload_type: int, payload: bytes, key: str, name: str, *, guessed: bool = False
+) -> V2gMessage:
     text = f"{name} message, {len(payload)} bytes, not decoded"
-    return V2gMessage(payload_type, payload, key, name, "", text, None, "", 0, False)
+    return V2gMessage(payload_type, payload, key, name, "", text, None, "", 0, guessed)
 
 
 def _damaged(payload_type: int, payload: bytes, key: str, name: str, error: str) -> V2gMessage:
