@@ -90,6 +90,7 @@ TO_REALTIME = (
 )
 """All that this process may ask of the other."""
 
+
 class Communication:
     """What both roles share: dispatch of inputs, the router, the heartbeat."""
 
@@ -317,7 +318,7 @@ class Sockets:
         assert self._connect is not None
         try:
             self._connecting = self._connect(output.address, output.port)
-        except PortError as error:
+        except PortError:
             self._loop.call_at(now, lambda at: self._feed(ConnectionLost(str(error)), at))
             return
         self._loop.watch(self._connecting.fileno(), None, self._decided)

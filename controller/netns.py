@@ -81,6 +81,11 @@ def link_local(interface: str) -> tuple[bytes, int] | None:
     return None
 
 
+def interfaces() -> list[str]:
+    """Names of this machine's network interfaces."""
+    return sorted(name for _, name in socket.if_nameindex())
+
+
 def attempt(what: Callable[[], object]) -> str:
     """Try `what` in a child process; return why it failed, or an empty string."""
     reader, writer = os.pipe()

@@ -8,36 +8,25 @@ and waits for "done" in each step; without it the machine's clock rules, as on a
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from controller import ipc, netns, signals_json
-from controller.communication import EvseCommunication, PevCommunication, Sockets
-from controller.config import CarConfig, ChargerConfig, load
-from controller.errors import ControllerError, PortError
+from controller import ipc, signals_json
 from controller.loop import (
     Loop,
     LoopTimer,
     MonotonicClock,
     Node,
     SteppedClock,
-    freeze_garbage,
 )
-from controller.plc.driver_af_packet import AfPacketLink
-from controller.plc.driver_tap import open_tap
-from controller.plc.driver_unix import UnixFrameLink
-from controller.realtime import EvseRealtime, PevRealtime
 from controller.recorder import Recorder
-from controller.signals import EmergencyStop, EvseInputs, Output, PevInputs, StopRequest
-from controller.v2g import driver_net
 
 if TYPE_CHECKING:
-    import argparse
     from pathlib import Path
+
+    from controller.realtime import EvseRealtime, PevRealtime
+    from controller.signals import EvseInputs, Output, PevInputs
 
 TAP_NAME = "ccs0"
 READY, FAILED = b"P", b"E"
@@ -113,7 +102,9 @@ class Period:
             self._node.feed(self._node.core.receive, self._inputs, now)  # type: ignore[attr-defined]
 
 
-def realtime(site: Site, core: EvseRealtime | PevRealtime, name: str, other: ipc.Channel, period_s: float) -> Period:
+def realtime(
+    site: Site, core: EvseRealtime | PevRealtime, name: str, other: ipc.Channel, period_s: float
+) -> Period:
     """Bind a realtime core: hardware commands to the site, reports to communication."""
 
     def carry_out(output: Output, now: float) -> None:

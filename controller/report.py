@@ -232,15 +232,14 @@ class Report:
                     return reason
         return "the session did not end"
 
-    def slowest(self) -> tuple[str, float, float]:
-        """Return the answer that came nearest to its budget: name, seconds, budget."""
-        best = ("none", 0.0, 0.0)
-        share = -1.0
-        for name, parts in self.answers.items():
-            if sum(parts) / budget_s(name) > share:
-                share = sum(parts) / budget_s(name)
-                best = (name, sum(parts), budget_s(name))
-        return best
+    def slowest(self) -> list[dict[str, Any]]:
+        """Return the slowest answer of each budget; without a name where none was asked for."""
+        rows = []
+        for budget in sorted({*BUDGETS.values(), timing.V2G_SECC_MSG_PERFORMANCE_S}):
+            own = {n: sum(parts) for n, parts in self.answers.items() if budget_s(n) == budget}
+            name = max(own, key=own.__getitem__, default="")
+            rows.append({"name": name, "seconds": own.get(name), "budget_s": budget})
+        return rows
 
     def summary(self, target_soc_percent: float | None = None) -> dict[str, Any]:
         """Everything as plain JSON values."""
@@ -253,7 +252,6 @@ class Report:
             dataclasses.asdict(p) | {"duration_s": p.duration_s, "within_limit": p.within_limit}
             for p in self.phases.values()
         ]
-        name, seconds, budget = self.slowest()
         return {
             "reason": self.reason(),
             "normal": bool(self.reasons) and all(n for _, n in self.reasons.values()),
@@ -265,7 +263,7 @@ class Report:
             "peak_power_w": round(self.peak_power_w, 1),
             "messages": self.messages,
             "phases": phases,
-            "slowest_answer": {"name": name, "seconds": seconds, "budget_s": budget},
+            "slowest_answers": self.slowest(),
             "answers": {
                 n: {"computed_s": c, "waited_s": w, "budget_s": budget_s(n)}
                 for n, (c, w) in sorted(self.answers.items())

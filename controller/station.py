@@ -44,13 +44,17 @@ from controller.signals import (
     V2gPhaseChanged,
     WatchLink,
 )
-from controller.slac.timing import C_SEQU_RETRY, T_STEP_EF_S, TT_MATCH_JOIN_S
+from controller.slac.timing import TT_MATCH_JOIN_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 OSCILLATOR_RETAIN_S = 1.5
 """Oscillator kept after SessionStop, so that the vehicle sees B2 while it opens. [V2G-DC-968]"""
+T_STEP_EF_S = 4.0
+"""State F between two tries, so that the vehicle begins anew. ISO 15118-3 Table 3: 4 s at least."""
+C_SEQU_RETRY = 2
+"""Tries of SLAC behind a step through state F, after the first (ISO 15118-3 Table 3)."""
 
 NORMAL_END = "session ended normally"
 
