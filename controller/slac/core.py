@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from controller.errors import WireError
 from controller.machine import TableMachine
 from controller.plc import wire
 from controller.signals import Output, PeerMisbehaved, SlacPhaseChanged
-
-if TYPE_CHECKING:
-    from controller.plc.layout import Mme
 
 MALFORMED_REPORTS = 10
 """Bad frames that are reported one by one; all are counted in `malformed`."""
@@ -52,7 +47,3 @@ class SlacCore(TableMachine):
             self._phase = self.phase
             self.out.append(SlacPhaseChanged(self.phase))
         return self.drain()
-
-    def send(self, dst: bytes, mme: Mme) -> bytes:
-        """Build a frame from us."""
-        return wire.build(dst, self.mac, mme)
