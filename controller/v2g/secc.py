@@ -201,7 +201,7 @@ class Secc:
         outputs: list[Output] = []
         for message in self._deframer.receive_data(data):
             outputs += self._receive_message(message, now)
-            if self._connection is SeccState.CLOSED:
+            if self._is_closed():
                 return outputs
         if self._deframer.errors > errors:
             outputs += self._record_rubbish(str(self._deframer.last_error), now)
@@ -282,6 +282,9 @@ class Secc:
         if any(isinstance(output, V2gEnded) for output in outputs):
             self._close()
         return outputs
+
+    def _is_closed(self) -> bool:
+        return self._connection is SeccState.CLOSED
 
     def _close(self) -> None:
         self._connection = SeccState.CLOSED

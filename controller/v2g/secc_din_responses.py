@@ -13,10 +13,10 @@ from controller.v2g.messages.din import (
     DcEvseStatusCode,
     EvseProcessing,
     IsolationLevel,
-    PhysicalValue,
     ResponseCode,
     Unit,
 )
+from controller.v2g.physical import physical
 from controller.v2g.session import SeccSession, Stop
 
 Report = PowerReport | None
@@ -43,16 +43,6 @@ _ISOLATION = {
     IsolationStatus.WARNING: IsolationLevel.Warning,
     IsolationStatus.FAULT: IsolationLevel.Fault,
 }
-
-
-def physical(amount: float, unit: Unit) -> PhysicalValue:
-    """Return volts, amperes or watts as the wire has them: tenths where they fit, else clamped."""
-    tenths = amount * 10.0
-    if -32768.0 < tenths < 32767.0:
-        return PhysicalValue(multiplier=-1, unit=unit, value=round(tenths))
-    if not amount == amount:  # not a number: say nothing rather than something wrong
-        return PhysicalValue(multiplier=0, unit=unit, value=0)
-    return PhysicalValue.from_si(min(max(amount, -3.2e7), 3.2e7), unit)
 
 
 def dc_status(

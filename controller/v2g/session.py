@@ -71,6 +71,8 @@ class V2gSession:
     """First reason to stop; empty while there is none."""
     normal: bool = False
     """Whether that reason is a wish (driver, vehicle, operator), not a fault."""
+    fault: bool = False
+    """Something went wrong on the way out: the end is not normal whatever the first reason."""
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     def latch(self, reason: str, *, normal: bool = False) -> None:
@@ -89,8 +91,6 @@ class SeccSession(V2gSession):
     stop: Stop = Stop.NONE
     power_off: bool = False
     """We switched off and will not switch on again in this session."""
-    forced: bool = False
-    """The vehicle did not heed a wish to stop: the end is not normal whatever the reason."""
     report: PowerReport | None = None
     pilot_ready: bool = False
     """Pilot in state C or D: the vehicle's S2 is closed."""

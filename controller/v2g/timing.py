@@ -56,6 +56,7 @@ EVCC_CURRENT_DEMAND_INTERVAL_S = 0.25  # real cars: 90 to 460 ms
 EVCC_STOP_CURRENT_TIMEOUT_S = 5.0  # after PowerDelivery(stop): current below 1 A, else open
 EVCC_ABORT_CURRENT_TIMEOUT_S = 1.0  # after S2 opened: IEC 61851-23 wants < 5 A within 30 ms
 EVCC_CONTACTOR_OPEN_TIMEOUT_S = 1.0  # feedback after the request; a weld shows in the next check
+EVCC_S2_SETTLE_S = 0.2  # the charger sees state C or B before it is asked about it
 EVCC_WELDING_INTERVAL_S = 0.25
 EVCC_WELDING_MAX_ROUNDS = 10  # some chargers never show the voltage falling
 EVCC_REPORT_MAX_AGE_S = 1.0
