@@ -1,9 +1,9 @@
 """The DC side of a charger and a car, simulated: module, contactors, cable, battery, monitor.
 
-`DcCircuit` couples the parts and is advanced analytically: voltages follow exponentials and straight
-lines, the current a straight line to where it settles, so a step of 5 ms and one of 250 ms end in
-the same place (a contact that moves within a step splits it). Nothing runs by itself: every port's
-`read(now)` advances the circuit to `now`. Faults are attributes; set them at any instant.
+`DcCircuit` couples the parts and is advanced analytically: voltages follow exponentials and
+straight lines, the current a straight line to where it settles, so a step of 5 ms and one of 250 ms
+end in the same place (a contact that moves within a step splits it). Nothing runs by itself: every
+port's `read(now)` advances the circuit to `now`. Faults are attributes; set them at any instant.
 
 There are three nodes: the module's output (before the charger's contactors), the inlet (cable and
 vehicle, before the vehicle's contactors) and the battery.
@@ -163,7 +163,7 @@ class DcCircuit:
             # The module's capacitor is far larger than the cable's.
             self.inlet_voltage_v = self.voltage_v
 
-    # --- physics -----------------------------------------------------------------------------------
+    # --- physics ---------------------------------------------------------------------------------
 
     def _effective(self) -> tuple[float, float, bool]:
         """Voltage, current and on, as the module understands them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 from controller.errors import ConfigError
 
@@ -57,7 +58,7 @@ class SimBattery:
         charging: Curve = CHARGING,
     ) -> None:
         for name, curve in (("open_voltage", open_voltage), ("charging", charging)):
-            if len(curve) < 2 or any(a[0] >= b[0] for a, b in zip(curve, curve[1:], strict=False)):
+            if len(curve) < 2 or any(a[0] >= b[0] for a, b in pairwise(curve)):
                 raise ConfigError(f"battery curve {name} needs two or more rising percentages")
         if not 0.0 <= soc_percent <= 100.0 or not capacity_wh > 0.0:
             raise ConfigError("battery needs 0..100 percent and a capacity above 0 Wh")
