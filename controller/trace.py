@@ -59,12 +59,8 @@ class TraceWriter:
         self._queue: Queue[_Entry | None] = Queue(queue_length)
         self._closing = threading.Event()
         self._closed = False
-        try:
-            self._file = Path(path).open("w", encoding="ascii")  # noqa: SIM115  # closed by close()
-            self._file.write(_line({"type": "Header", "t": 0.0, **header}))
-            self._file.flush()
-        except OSError as error:
-            raise PortError(f"trace {path}: {error.strerror or error}") from error
+        first = _line({"type": "Header", "t": 0.0, **header}).encode()
+        self._file = _created("trace", path, first)
         self._thread = threading.Thread(target=self._run, name="trace", daemon=True)
         self._thread.start()
 
@@ -105,10 +101,12 @@ class TraceWriter:
     def _run(self) -> None:
         try:
             self._write_until_closed()
-            self._file.write(_line({"type": "End", "dropped": self.dropped}))
+            self._file.write(_line({"type": "End", "dropped": self.dropped}).encode())
             self._file.close()
         except OSError as error:  # disk full or gone: the session goes on without its trace
             self.error = f"trace stopped: {error.strerror or error}"
+            with suppress(OSError):
+                self._file.close()
             self._drop_until_closed()
 
     def _write_until_closed(self) -> None:
@@ -120,7 +118,7 @@ class TraceWriter:
             if entry is None and self._closing.is_set() and self._queue.empty():
                 return
             if entry is not None:
-                self._file.write(_entry_line(entry))
+                self._file.write(_entry_line(entry).encode())
             if self._queue.empty():
                 self._file.flush()
 
@@ -131,6 +129,21 @@ class TraceWriter:
                 self.dropped += self._queue.get(timeout=0.2) is not None
             except Empty:
                 continue
+
+
+def _created(what: str, path: Path | str, first: bytes) -> BinaryIO:
+    """Open a new file and write its first bytes, so that a full disk is told at once."""
+    file: BinaryIO | None = None
+    try:
+        file = Path(path).open("wb")  # noqa: SIM115  # closed by the writer
+        file.write(first)
+        file.flush()
+    except OSError as error:
+        if file is not None:
+            with suppress(OSError):
+                file.close()
+        raise PortError(f"{what} {path}: {error.strerror or error}") from error
+    return file
 
 
 def _entry_line(entry: _Entry) -> str:
@@ -213,12 +226,7 @@ class PcapngWriter:
         for name in interfaces:
             options = _option(2, name.encode()) + _option(9, b"\x09") + _option(0, b"")
             start += _block(1, struct.pack("<HHI", LINK_ETHERNET, 0, 0) + options)
-        try:
-            self._file: BinaryIO = Path(path).open("wb")  # noqa: SIM115  # closed by close()
-            self._file.write(start)
-            self._file.flush()
-        except OSError as error:
-            raise PortError(f"capture {path}: {error.strerror or error}") from error
+        self._file = _created("capture", path, start)
 
     def write(self, frame: bytes, at_s: float, interface: int = 0) -> None:
         """Append one frame without its check sequence. Raises PortError when the disk is full."""
