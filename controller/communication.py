@@ -41,6 +41,7 @@ from controller.signals import (
     Output,
     OutputRequest,
     PilotChanged,
+    PowerEnvelope,
     PowerReport,
     ResetRequest,
     S2Request,
@@ -64,9 +65,9 @@ from controller.signals import (
 from controller.slac.evse import EvseSlac
 from controller.slac.pev import PevSlac
 from controller.station import EvseStation, PevStation, Station
-from controller.v2g.evcc import Evcc
+from controller.v2g.evcc import Evcc, EvccConfig
 from controller.v2g.sdp import SdpClient, SdpServer
-from controller.v2g.secc import Secc
+from controller.v2g.secc import Secc, SeccConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,7 +165,15 @@ class EvseCommunication(Communication):
         self.modem = Modem(mac)
         self.slac = EvseSlac(mac, rng)
         self.sdp = SdpServer(address, port)
-        self.session = Secc(rng=rng)
+        plate = config.charger
+        nameplate = PowerEnvelope(
+            plate.minimum_voltage_v,
+            plate.maximum_voltage_v,
+            plate.minimum_current_a,
+            plate.maximum_current_a,
+            plate.maximum_power_w,
+        )
+        self.session = Secc(SeccConfig(nameplate, plate.evse_id.encode()), rng)
         super().__init__(
             {
                 PilotChanged: (self.station, self.session),
@@ -185,7 +194,13 @@ class PevCommunication(Communication):
         self.modem = Modem(mac)
         self.slac = PevSlac(mac, rng)
         self.sdp = SdpClient()
-        self.session = Evcc(mac=mac)
+        self.session = Evcc(
+            EvccConfig(
+                evcc_id=mac,
+                target_soc_percent=config.car.target_soc_percent,
+                current_demand_interval_s=config.car.current_demand_interval_s,
+            )
+        )
         super().__init__(
             {
                 InletPilotChanged: (self.session, self.station),
@@ -318,8 +333,9 @@ class Sockets:
         assert self._connect is not None
         try:
             self._connecting = self._connect(output.address, output.port)
-        except PortError:
-            self._loop.call_at(now, lambda at: self._feed(ConnectionLost(str(error)), at))
+        except PortError as error:
+            lost = ConnectionLost(str(error))
+            self._loop.call_at(now, lambda at: self._feed(lost, at))
             return
         self._loop.watch(self._connecting.fileno(), None, self._decided)
 

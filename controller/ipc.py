@@ -56,7 +56,7 @@ class Channel:
         """File descriptor for the loop."""
         return self.sock.fileno()
 
-    def on_signal(self, handler: Callable[[Output, float], None]) -> None:
+    def on_signal(self, handler: Callable[[Output, float], object]) -> None:
         """Handle signals; undecodable ones are counted in `garbage` and dropped."""
 
         def handle(body: bytes, now: float) -> None:

@@ -23,7 +23,7 @@ from controller.power.contactors import Contactors, ContactorsConfig, Side
 from controller.power.contactors import S as ContactorState
 from controller.power.limits import bench_envelope
 from controller.power.stage import PowerStage
-from controller.power.stage import S as StageState
+from controller.power.stage_table import S as StageState
 from controller.router import earliest
 from controller.signals import (
     CloseContactors,

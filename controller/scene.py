@@ -224,9 +224,7 @@ def _view(args: argparse.Namespace, scene: Scene) -> View:
 def succeeded(summary: dict[str, Any], *, target_matters: bool) -> bool:
     """Say whether a session went as it should: target reached, normal end, everything safe."""
     reached = summary["reached_target"] or not target_matters
-    return bool(
-        reached and summary["normal"] and summary["ended_safe"] and not summary["given_up"]
-    )
+    return bool(reached and summary["normal"] and summary["ended_safe"] and not summary["given_up"])
 
 
 # --- the summary in words ------------------------------------------------------------------------
@@ -234,14 +232,17 @@ def succeeded(summary: dict[str, Any], *, target_matters: bool) -> bool:
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:
     """Return the summary as text."""
-    soc = f"{summary['soc_at_start_percent']:.1f} -> {summary['soc_percent']:.1f} %" if (
-        summary["soc_percent"] is not None
-    ) else "not known"
+    soc = (
+        f"{summary['soc_at_start_percent']:.1f} -> {summary['soc_percent']:.1f} %"
+        if (summary["soc_percent"] is not None)
+        else "not known"
+    )
     lines = [
         "",
         f"ended      {summary['given_up'] or summary['reason']}",
         f"energy     {summary['energy_wh'] / 1000:.2f} kWh, peak {summary['peak_power_w'] / 1000:.1f} kW, "
-        f"SoC {soc}" + (", target reached" if summary["reached_target"] else ", target NOT reached"),
+        f"SoC {soc}"
+        + (", target reached" if summary["reached_target"] else ", target NOT reached"),
         f"safe       {_safe(summary)}",
         f"{'phase':<18}{'took':>10}{'limit':>10}",
     ]

@@ -8,9 +8,19 @@ where tests break whatever they like at any instant.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
+from controller.communication import (
+    TO_REALTIME,
+    AnswerTimes,
+    Communication,
+    EvseCommunication,
+    PevCommunication,
+)
+from controller.config import CarConfig, ChargerConfig
 from controller.cp.sim import PilotCircuit
+from controller.loop import NEVER, Node, Record, SimLoop, stopwatch
 from controller.plc.pib import SLAC_EVSE, SLAC_PEV
 from controller.plc.sim import SimPowerline, seeded_rng
 from controller.plc.sim_modem import SimModem
@@ -22,23 +32,38 @@ from controller.power.sim import (
     SimVehicle,
 )
 from controller.power.sim_battery import SimBattery
+from controller.realtime import EvseRealtime, PevRealtime
+from controller.report import Report
 from controller.signals import (
+    DUTY_DIGITAL,
+    POWER_PHASES,
+    CloseConnection,
     CloseContactors,
+    Connect,
+    ConnectionLost,
+    ConnectionMade,
+    DatagramReceived,
+    DataReceived,
     EvseInputs,
+    FrameReceived,
     OpenContactors,
     Output,
     PevInputs,
+    Phase,
     PowerEnvelope,
+    SendData,
+    SendDatagram,
+    SendFrame,
     SetDuty,
     SetOutput,
     SetS2,
     StartIsolationTest,
+    V2gPhaseChanged,
 )
+from controller.v2g.sim import Arrival, Kind, SimNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from controller.config import CarConfig, ChargerConfig
 
 SIDES = ("evse", "pev")
 """Order of the hosts at the powerline."""
@@ -52,6 +77,16 @@ def host_mac(side: str) -> bytes:
 def modem_mac(side: str) -> bytes:
     """Address of a simulated modem."""
     return bytes((0x02, 0xB0, 0x52, 0, 0, 1 + SIDES.index(side)))
+
+
+COUPLING_DB = 12.0
+"""A cable of 5 m: real cars report 8 to 41 dB."""
+STAND_IN_RELEASE_S = 1.5
+"""A stand-in car opens S2 this long after the session's stop."""
+MODEM_RESTART_S = 0.8
+"""A real QCA7420 restarts for 3 to 5 s after a key, a QCA7005 in about one."""
+TARGET_MARGIN_V = 5.0
+"""EVTargetVoltage below the battery's maximum."""
 
 
 class World:
@@ -108,6 +143,9 @@ class World:
     def advance(self, now: float) -> None:
         """Let time pass."""
         self.circuit.advance(now)
+
+    def observe(self, node: str, item: Output, now: float) -> None:
+        """Hear what the controllers do; a world with both sides needs no hint."""
 
     # --- people --------------------------------------------------------------------------------
 
@@ -177,9 +215,251 @@ class World:
                 self.isolation.start_test()
 
 
-COUPLING_DB = 12.0
-"""A cable of 5 m: real cars report 8 to 41 dB."""
-MODEM_RESTART_S = 0.8
-"""A real QCA7420 restarts for 3 to 5 s after a key, a QCA7005 in about one."""
-TARGET_MARGIN_V = 5.0
-"""EVTargetVoltage below the battery's maximum."""
+class BenchWorld(World):
+    """A world whose other side is a real peer: its electrics follow our session's phases.
+
+    A peer on the network moves no pilot and no contactor here, so a stand-in does: at our charger a
+    car that closes S2 for the cable check and its contactors for the charge; at our car a charger
+    that drives 5 %, follows the battery in pre-charge and the wanted current in the charge.
+    """
+
+    def __init__(self, charger: ChargerConfig, car: CarConfig, seed: int, ours: str) -> None:
+        super().__init__(charger, car, seed)
+        self._ours = ours
+        self._phase = Phase.IDLE
+        self._release_at = inf
+
+    def plug(self) -> None:
+        """Plug in; a charger that is a stand-in drives 5 % from then on."""
+        if self._ours == "pev":
+            self.pilot.duty = DUTY_DIGITAL
+        super().plug()
+
+    def observe(self, node: str, item: Output, now: float) -> None:
+        """Follow the phase."""
+        if isinstance(item, V2gPhaseChanged) and item.phase is not self._phase:
+            self._phase = item.phase
+            self.advance(now)
+            if self._ours == "evse":
+                self._car(item.phase, now)
+            else:
+                self.circuit.evse_contactors.set_closed(item.phase in POWER_PHASES)
+
+    def advance(self, now: float) -> None:
+        """Let time pass, and let the stand-in act."""
+        if now >= self._release_at:
+            self._release_at = inf
+            self.pilot.s2_closed = False
+        if self._ours == "pev":
+            self.circuit.heard_at = now
+            self.circuit.setpoint = self._charger(self._phase)
+        super().advance(now)
+
+    def _car(self, phase: Phase, now: float) -> None:
+        self.circuit.inlet_contactors.set_closed(phase is Phase.CHARGE)
+        if phase in POWER_PHASES:
+            self.pilot.s2_closed = True
+        elif self.pilot.s2_closed:
+            self._release_at = now + STAND_IN_RELEASE_S
+
+    def _charger(self, phase: Phase) -> SetOutput:
+        if phase is Phase.PRE_CHARGE:
+            return SetOutput(self.battery.open_voltage_v, 2.0, on=True)
+        if phase is Phase.CHARGE:
+            battery = self.battery
+            return SetOutput(battery.maximum_voltage_v, battery.accepted_current_a, on=True)
+        return SetOutput(0.0, 0.0, on=False)
+
+
+# --- virtual time --------------------------------------------------------------------------------
+
+IPC_S = 0.0002
+"""From one process to the other; measured on Unix sockets: below 0.1 ms."""
+RESTING_PERIOD_S = 0.04
+"""Frames of a settled realtime core in virtual time: within the interlock's 50 ms for samples."""
+
+
+class Frames:
+    """The period of a realtime core; longer while nothing moves, so that hours cost little."""
+
+    def __init__(self, node: Node, inputs: Callable[[float], Output], period_s: float) -> None:
+        self._node = node
+        self._inputs = inputs
+        self._period_s = period_s
+        self.deadline = 0.0
+
+    def fire(self, now: float) -> None:
+        """Run one frame."""
+        core = self._node.core
+        self._node.feed(core.receive, self._inputs(now), now)  # type: ignore[attr-defined]
+        settled = core.settled  # type: ignore[attr-defined]
+        self.deadline = now + (RESTING_PERIOD_S if settled else self._period_s)
+
+    def poke(self, now: float) -> None:
+        """Something changed: look again a period from now."""
+        self.deadline = min(self.deadline, now + self._period_s)
+
+
+class Carrier:
+    """A simulated medium with a queue: wakes when something arrives."""
+
+    def __init__(self, medium: SimPowerline | SimNetwork, deliver: Callable[[float], None]) -> None:
+        self._medium = medium
+        self._deliver = deliver
+
+    @property
+    def deadline(self) -> float:
+        """When something arrives."""
+        at = self._medium.next_timer()
+        return NEVER if at is None else at
+
+    def fire(self, now: float) -> None:
+        """Hand it over."""
+        self._deliver(now)
+
+
+class SimWorld:
+    """Charger and car, all four halves, in one process and virtual time.
+
+        world = SimWorld(ChargerConfig(), CarConfig())
+        world.run_session()
+        assert world.report.safe
+
+    `observers` see every input and output and may schedule anything with `loop.call_at`.
+    """
+
+    def __init__(
+        self, charger: ChargerConfig | None = None, car: CarConfig | None = None, seed: int = 1
+    ) -> None:
+        charger, car = charger or ChargerConfig(), car or CarConfig()
+        self.loop = SimLoop()
+        self.world = World(charger, car, seed)
+        self.network = SimNetwork(SIDES)
+        self.report = Report()
+        self.observers: list[Record] = [self.report.observe]
+        self.silent: set[str] = set()
+        """Sides whose communication process is stopped: it neither acts nor beats."""
+        self._answers = {side: AnswerTimes() for side in SIDES}
+        rng = seeded_rng(f"keys/{seed}")
+        address = bytes.fromhex("fe80") + bytes(14)
+        self.evse = EvseRealtime(hardware_interlock=charger.charger.interlock == "external")
+        self.pev = PevRealtime()
+        self.nodes = {
+            "evse.realtime": self._realtime("evse", self.evse),
+            "pev.realtime": self._realtime("pev", self.pev),
+            "evse.communication": self._communication(
+                "evse", EvseCommunication(charger, host_mac("evse"), address, SIM_PORT, rng)
+            ),
+            "pev.communication": self._communication(
+                "pev", PevCommunication(car, host_mac("pev"), rng)
+            ),
+        }
+        self._frames = (
+            Frames(self.nodes["evse.realtime"], self.world.evse_inputs, charger.realtime.period_s),
+            Frames(self.nodes["pev.realtime"], self.world.pev_inputs, car.realtime.period_s),
+        )
+        self._wire = Carrier(self.world.powerline, self._powerline_due)
+        self._ip = Carrier(self.network, self._network_due)
+        for timed in (*self.nodes.values(), *self._frames, self._wire, self._ip):
+            self.loop.add(timed)
+        self.world.on_change = self._poke
+
+    # --- playing -------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> float:
+        """Return virtual seconds."""
+        return self.loop.now()
+
+    def run(self, until: float) -> None:
+        """Let virtual time pass."""
+        self.loop.run(until)
+
+    def run_session(self, *, limit_s: float = 4 * 3600.0, unplug: bool = True) -> Report:
+        """Plug in, wait for the end on both sides, settle, unplug, settle."""
+        self.run(1.0)
+        self.world.plug()
+        self.loop.run(limit_s, done=lambda: set(self.report.reasons) == set(SIDES))
+        self.run(self.now + SETTLE_S)
+        if unplug:
+            self.world.unplug()
+            self.run(self.now + SETTLE_S)
+        return self.report
+
+    def send(self, side: str, item: Output) -> None:
+        """Give a signal to a side's communication (a driver's stop, an operator's)."""
+        self._feed(f"{side}.communication", item, self.now)
+
+    # --- wiring --------------------------------------------------------------------------------
+
+    def _record(self, now: float, node: str, direction: str, item: Any) -> None:  # noqa: ANN401
+        for observe in self.observers:
+            observe(now, node, direction, item)
+
+    def _poke(self) -> None:
+        for frames in self._frames:
+            frames.poke(self.now)
+
+    def _realtime(self, side: str, core: EvseRealtime | PevRealtime) -> Node:
+        other = f"{side}.communication"
+
+        def carry_out(output: Output, now: float) -> None:
+            if isinstance(output, core.TO_HARDWARE):
+                self.world.carry_out(side, output, now)
+            elif isinstance(output, core.TO_COMMUNICATION):
+                self.loop.call_at(now + IPC_S, lambda at: self._feed(other, output, at))
+
+        return Node(f"{side}.realtime", core, carry_out, self._record)
+
+    def _communication(self, side: str, core: Communication) -> Node:
+        other = f"{side}.realtime"
+        index = SIDES.index(side)
+        peer = SIDES[1 - index]
+
+        def carry_out(output: Output, now: float) -> None:
+            match output:
+                case SendData():
+                    self.network.send_data(side, output.data, now)
+                case SendFrame():
+                    self.world.powerline.receive_frame(index, output.frame, now)
+                case SendDatagram():
+                    to = None if output.to is None else output.to[0]
+                    self.network.send_datagram(side, output.data, to, now)
+                case Connect():
+                    self.network.connect(side, peer, now)
+                case CloseConnection():
+                    self.network.close(side, now)
+                case _ if isinstance(output, TO_REALTIME):
+                    self.loop.call_at(now + IPC_S, lambda at: self._feed(other, output, at))
+
+        return Node(f"{side}.communication", core, carry_out, self._record)
+
+    def _feed(self, name: str, item: Output, now: float) -> None:
+        node = self.nodes[name]
+        if name.partition(".")[0] in self.silent and name.endswith("communication"):
+            return
+        began = stopwatch()
+        outputs = node.feed(node.core.receive, item, now)  # type: ignore[attr-defined]
+        if type(item) is DataReceived:
+            answers = self._answers[name.partition(".")[0]]
+            for answer in answers.measure(outputs, stopwatch() - began, now):
+                self._record(now, name, "out", answer)
+
+    def _powerline_due(self, now: float) -> None:
+        for index, frame in self.world.powerline.handle_timer(now):
+            self._feed(f"{SIDES[index]}.communication", FrameReceived(frame), now)
+
+    def _network_due(self, now: float) -> None:
+        for arrival in self.network.deliver(now):
+            self._feed(f"{arrival.to}.communication", ARRIVALS[arrival.kind](arrival), now)
+
+
+SIM_PORT = 49152
+SETTLE_S = 2.0
+"""Time after an end in which everything has to be open and off."""
+ARRIVALS: dict[Kind, Callable[[Arrival], Output]] = {
+    Kind.DATA: lambda a: DataReceived(a.data),
+    Kind.DATAGRAM: lambda a: DatagramReceived(a.data, (a.sender, 0)),
+    Kind.OPENED: lambda a: ConnectionMade((a.sender, 0)),
+    Kind.CLOSED: lambda a: ConnectionLost("closed by the peer"),
+}
