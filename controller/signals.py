@@ -264,6 +264,14 @@ class PowerReport(Output):
 
 
 @dataclass(frozen=True, slots=True)
+class PowerStageChanged(Output):
+    """The power stage entered this state (for display and trace); `reason` if something failed."""
+
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Permits(Output):
     """What the interlock allows until `expires_at`; nothing else may close or energise."""
 
@@ -306,6 +314,27 @@ class InletReport(Output):
     taken_at: float
     energy_capacity_wh: float = 0.0
     maximum_power_w: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EvseInputs(Output):
+    """Everything the charger's hardware tells in one period."""
+
+    pilot: PilotSample
+    output: OutputReading
+    contactors: ContactorReading
+    isolation: IsolationReading
+    envelope: PowerEnvelope
+    emergency_stop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PevInputs(Output):
+    """Everything the vehicle's hardware tells in one period."""
+
+    pilot: InletSample
+    contactors: ContactorReading
+    vehicle: InletReport
 
 
 # --- commands to power hardware ----------------------------------------------------------------
@@ -360,6 +389,14 @@ class ModemKeySet(Output):
     """The modem confirmed the key."""
 
     nid: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ModemFound(Output):
+    """The own modem answered: who it is and what runs in it."""
+
+    mac: bytes
+    firmware: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,6 +455,13 @@ class SlacFailed(Output):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class FrameReceived(Output):
+    """A HomePlug frame arrived on the modem's interface."""
+
+    frame: bytes
+
+
 # --- IP: SDP and V2G ---------------------------------------------------------------------------
 
 Address = tuple[str, int]
@@ -432,6 +476,35 @@ class StartSdp(Output):
 @dataclass(frozen=True, slots=True)
 class StopSdp(Output):
     """Answer (or ask) no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatagramReceived(Output):
+    """A UDP datagram arrived at the SDP socket."""
+
+    data: bytes
+    sender: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionMade(Output):
+    """The session's TCP connection is open."""
+
+    peer: Address
+
+
+@dataclass(frozen=True, slots=True)
+class DataReceived(Output):
+    """Bytes arrived on the session's TCP connection: any split, any coalescing."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLost(Output):
+    """The session's TCP connection is closed, reset, or could not be opened."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,7 +556,7 @@ class CloseConnection(Output):
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived(Output):
-    """A V2G message arrived (decoded); `fields` is its JSON view, for display and trace."""
+    """A V2G message arrived and was decoded (the bytes are in `DataReceived`)."""
 
     name: str
     protocol: str
@@ -497,6 +570,44 @@ class MessageSent(Output):
     protocol: str
     code: str = ""
     """ResponseCode of a response, else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerMeasured(Output):
+    """How long an answer took, bytes in to bytes out, in seconds."""
+
+    name: str
+    """The response."""
+    computed_s: float
+    """Wall-clock time this process worked on it."""
+    waited_s: float
+    """Session time between request and response (0 when answered at once)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorised(Output):
+    """Charger: the driver may charge (card, app, free); until then the vehicle is told to wait."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleReported(Output):
+    """Charger: what the vehicle's last request said (for display and trace)."""
+
+    soc_percent: int
+    target_voltage_v: float
+    target_current_a: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerReported(Output):
+    """Vehicle: what the charger's last answer said it delivers (for display and trace)."""
+
+    voltage_v: float
+    current_a: float
+    status: str
+    """DC_EVSEStatusCode."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,9 +216,9 @@ def address(*, default: Any = _REQUIRED) -> Any:
     return _field(_Raw(6, False, "mac"), default)
 
 
-def reserved(width: int, *, cut: bool = False, default: Any = None) -> Any:
+def reserved(width: int, *, cut: bool = False, default: Any) -> Any:
     """Declare bytes without a meaning to us; sent as zeros, kept when received, not described."""
-    return _field(_Raw(width, cut, "reserved"), bytes(width) if default is None else default)
+    return _field(_Raw(width, cut, "reserved"), default)
 
 
 def text(width: int, *, default: Any = _REQUIRED) -> Any:

@@ -132,7 +132,7 @@ class CmMnbcSoundInd(Mme):
     sender_id: bytes = raw(17, default=bytes(17))
     countdown: int = uint(1)
     run_id: bytes = raw(8)
-    reserved_1: bytes = reserved(8)
+    reserved_1: bytes = reserved(8, default=bytes(8))
     random: bytes = raw(16, cut=True)
 
 
@@ -142,7 +142,7 @@ class CmAttenProfileInd(Mme):
 
     pev_mac: bytes = address()
     num_groups: int = count(1, of="attenuation", init=False)
-    reserved_1: bytes = reserved(1)
+    reserved_1: bytes = reserved(1, default=bytes(1))
     attenuation: bytes = sized(by="num_groups")
 
 
@@ -204,7 +204,7 @@ class CmSlacMatchReq(Mme):
     evse_id: bytes = raw(17, default=bytes(17))
     evse_mac: bytes = address()
     run_id: bytes = raw(8)
-    reserved_1: bytes = reserved(8, cut=True)
+    reserved_1: bytes = reserved(8, cut=True, default=bytes(8))
 
 
 @mme("CM_SLAC_MATCH.CNF", 0x607D)
@@ -219,9 +219,9 @@ class CmSlacMatchCnf(Mme):
     evse_id: bytes = raw(17, default=bytes(17))
     evse_mac: bytes = address()
     run_id: bytes = raw(8)
-    reserved_1: bytes = reserved(8)
+    reserved_1: bytes = reserved(8, default=bytes(8))
     nid: bytes = raw(7)
-    reserved_2: bytes = reserved(1)
+    reserved_2: bytes = reserved(1, default=bytes(1))
     nmk: bytes = raw(16)
 
 

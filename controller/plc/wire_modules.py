@@ -52,9 +52,9 @@ class VsRdModCnf(Mme):
     """A piece of a module."""
 
     status: int = uint(1, default=0)
-    reserved_1: bytes = reserved(3)
+    reserved_1: bytes = reserved(3, default=bytes(3))
     module: int = uint(1)
-    reserved_2: bytes = reserved(1)
+    reserved_2: bytes = reserved(1, default=bytes(1))
     length: int = count(2, of="data", init=False)
     offset: int = uint(4)
     checksum: int = uint(4)
@@ -66,7 +66,7 @@ class VsWrModReq(Mme):
     """Write a piece of a module into memory."""
 
     module: int = uint(1)
-    reserved_1: bytes = reserved(1)
+    reserved_1: bytes = reserved(1, default=bytes(1))
     length: int = count(2, of="data", init=False)
     offset: int = uint(4)
     checksum: int = uint(4)
@@ -79,7 +79,7 @@ class VsWrModCnf(Mme):
 
     status: int = uint(1, default=0)
     module: int = uint(1)
-    reserved_1: bytes = reserved(1)
+    reserved_1: bytes = reserved(1, default=bytes(1))
     length: int = uint(2)
     offset: int = uint(4)
 
@@ -111,11 +111,11 @@ def _cnf(operation: int) -> Variant:
 class VsModuleReadReq(Mme):
     """Read a piece of a module from memory."""
 
-    reserved_1: bytes = reserved(4)
+    reserved_1: bytes = reserved(4, default=bytes(4))
     operations: int = uint(1, default=1)
     operation: int = uint(2, default=OP_READ_MEMORY)
     operation_length: int = uint(2, default=18)
-    reserved_2: bytes = reserved(4)
+    reserved_2: bytes = reserved(4, default=bytes(4))
     module: int = uint(2)
     sub_module: int = uint(2, default=0)
     length: int = uint(2)
@@ -135,11 +135,11 @@ class VsModuleReadCnf(Mme):
 
     status: int = uint(2, default=0)
     error: int = uint(2, default=0)
-    reserved_1: bytes = reserved(4)
+    reserved_1: bytes = reserved(4, default=bytes(4))
     operations: int = uint(1, default=1)
     operation: int = uint(2, default=OP_READ_MEMORY)
     operation_length: int = uint(2)
-    reserved_2: bytes = reserved(4)
+    reserved_2: bytes = reserved(4, default=bytes(4))
     module: int = uint(2)
     sub_module: int = uint(2, default=0)
     length: int = count(2, of="data", init=False)
@@ -176,11 +176,11 @@ class ModuleStatus(Record):
 class VsModuleStartReq(Mme):
     """Open a write session."""
 
-    reserved_1: bytes = reserved(4)
+    reserved_1: bytes = reserved(4, default=bytes(4))
     operations: int = uint(1, default=1)
     operation: int = uint(2, default=OP_START)
     operation_length: int = uint(2)
-    reserved_2: bytes = reserved(4)
+    reserved_2: bytes = reserved(4, default=bytes(4))
     session: int = uint(4)
     num_modules: int = count(1, of="modules", init=False)
     modules: tuple[ModuleSpec, ...] = records(ModuleSpec, by="num_modules")
@@ -192,11 +192,11 @@ class VsModuleStartCnf(Mme):
 
     status: int = uint(2, default=0)
     error: int = uint(2, default=0)
-    reserved_1: bytes = reserved(4)
+    reserved_1: bytes = reserved(4, default=bytes(4))
     operations: int = uint(1, default=1)
     operation: int = uint(2, default=OP_START)
     operation_length: int = uint(2)
-    reserved_2: bytes = reserved(4)
+    reserved_2: bytes = reserved(4, default=bytes(4))
     session: int = uint(4)
     num_modules: int = count(1, of="modules", init=False)
     modules: tuple[ModuleStatus, ...] = records(ModuleStatus, by="num_modules")
@@ -206,11 +206,11 @@ class VsModuleStartCnf(Mme):
 class VsModuleWriteReq(Mme):
     """Write a piece of a module of the open session."""
 
-    reserved_1: bytes = reserved(4)
+    reserved_1: bytes = reserved(4, default=bytes(4))
     operations: int = uint(1, default=1)
     operation: int = uint(2, default=OP_WRITE)
     operation_length: int = uint(2)
-    reserved_2: bytes = reserved(4)
+    reserved_2: bytes = reserved(4, default=bytes(4))
     session: int = uint(4)
     index: int = uint(1)
     module: int = uint(2)
@@ -226,11 +226,11 @@ class VsModuleWriteCnf(Mme):
 
     status: int = uint(2, default=0)
     error: int = uint(2, default=0)
-    reserved_1: bytes = reserved(4)
+    reserved_1: bytes = reserved(4, default=bytes(4))
     operations: int = uint(1, default=1)
     operation: int = uint(2, default=OP_WRITE)
     operation_length: int = uint(2)
-    reserved_2: bytes = reserved(4)
+    reserved_2: bytes = reserved(4, default=bytes(4))
     session: int = uint(4)
     index: int = uint(1)
     module: int = uint(2)
@@ -243,14 +243,14 @@ class VsModuleWriteCnf(Mme):
 class VsModuleCloseReq(Mme):
     """Commit the session: bit 0 force, bit 1 no reset, bit 31 also as factory parameters."""
 
-    reserved_1: bytes = reserved(4)
+    reserved_1: bytes = reserved(4, default=bytes(4))
     operations: int = uint(1, default=1)
     operation: int = uint(2, default=OP_CLOSE)
     operation_length: int = uint(2, default=36)
-    reserved_2: bytes = reserved(4)
+    reserved_2: bytes = reserved(4, default=bytes(4))
     session: int = uint(4)
     code: int = uint(4)
-    reserved_3: bytes = reserved(20, cut=True)
+    reserved_3: bytes = reserved(20, cut=True, default=bytes(20))
 
 
 @vendor_mme("VS_MODULE_OPERATION.CNF", 0xA0B1, variant=_cnf(OP_CLOSE))
@@ -259,11 +259,11 @@ class VsModuleCloseCnf(Mme):
 
     status: int = uint(2, default=0)
     error: int = uint(2, default=0)
-    reserved_1: bytes = reserved(4)
+    reserved_1: bytes = reserved(4, default=bytes(4))
     operations: int = uint(1, default=1)
     operation: int = uint(2, default=OP_CLOSE)
     operation_length: int = uint(2)
-    reserved_2: bytes = reserved(4)
+    reserved_2: bytes = reserved(4, default=bytes(4))
     session: int = uint(4)
     code: int = uint(4)
     num_modules: int = count(1, of="modules", init=False)

@@ -114,13 +114,13 @@ class Station1(Record):
 
     mac: bytes = address()
     tei: int = uint(1)
-    reserved_1: bytes = reserved(3)
+    reserved_1: bytes = reserved(3, default=bytes(3))
     bridged_mac: bytes = address()
     tx_rate: int = uint(2)
     coupling: int = uint(1, default=0)
-    reserved_2: bytes = reserved(1)
+    reserved_2: bytes = reserved(1, default=bytes(1))
     rx_rate: int = uint(2)
-    reserved_3: bytes = reserved(2)
+    reserved_3: bytes = reserved(2, default=bytes(2))
 
 
 @record
@@ -128,16 +128,16 @@ class Network1(Record):
     """A network, second form."""
 
     nid: bytes = raw(7)
-    reserved_1: bytes = reserved(2)
+    reserved_1: bytes = reserved(2, default=bytes(2))
     snid: int = uint(1)
     tei: int = uint(1)
-    reserved_2: bytes = reserved(4)
+    reserved_2: bytes = reserved(4, default=bytes(4))
     role: int = uint(1)
     cco_mac: bytes = address()
     cco_tei: int = uint(1)
-    reserved_3: bytes = reserved(3)
+    reserved_3: bytes = reserved(3, default=bytes(3))
     num_stations: int = count(1, of="stations", init=False)
-    reserved_4: bytes = reserved(5)
+    reserved_4: bytes = reserved(5, default=bytes(5))
     stations: tuple[Station1, ...] = records(Station1, by="num_stations")
 
 
@@ -146,9 +146,9 @@ class VsNwInfoCnf1(Mme):
     """The networks, second form."""
 
     sub_version: int = uint(1, default=0)
-    reserved_1: bytes = reserved(1)
+    reserved_1: bytes = reserved(1, default=bytes(1))
     data_length: int = uint(2)
-    reserved_2: bytes = reserved(1)
+    reserved_2: bytes = reserved(1, default=bytes(1))
     num_networks: int = count(1, of="networks", init=False)
     networks: tuple[Network1, ...] = records(Network1, by="num_networks")
 
@@ -226,7 +226,7 @@ class VsGetPropertyReq(Mme):
     cookie: bytes = raw(4)
     data_format: int = uint(1)
     property_format: int = uint(1)
-    reserved_1: bytes = reserved(2)
+    reserved_1: bytes = reserved(2, default=bytes(2))
     version: int = uint(4, default=0)
     length: int = uint(4, default=4)
     number: int = uint(4)
@@ -239,7 +239,7 @@ class VsGetPropertyCnf(Mme):
     status: int = uint(4, default=0)
     cookie: bytes = raw(4)
     data_format: int = uint(1)
-    reserved_1: bytes = reserved(3)
+    reserved_1: bytes = reserved(3, default=bytes(3))
     length: int = count(4, of="data", init=False)
     data: bytes = sized(by="length")
 
@@ -250,7 +250,7 @@ class VsSetPropertyReq(Mme):
 
     cookie: bytes = raw(4)
     option: int = uint(1)
-    reserved_1: bytes = reserved(3)
+    reserved_1: bytes = reserved(3, default=bytes(3))
     version: int = uint(4, default=0)
     number: int = uint(4)
     length: int = count(4, of="data", init=False)

@@ -9,7 +9,10 @@ outside, and a fallback stands in when nothing usable was measured.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 GROUPS = 58
 """Carrier groups (ISO 15118-3 Annex A)."""
@@ -35,7 +38,7 @@ def average(profiles: Sequence[bytes], fallback: bytes = FALLBACK_PROFILE) -> by
         heard = [p[group] for p in usable if group < len(p)]
         if heard:
             mean[group] = round(sum(heard) / len(heard))
-    return bytes(mean)
+    return bytes(mean) if any(mean) else fallback
 
 
 def mean_db(profile: bytes) -> float:

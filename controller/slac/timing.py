@@ -26,7 +26,7 @@ TP_MATCH_SEQUENCE_S = 0.1
 """The next request follows an answer within this (Superchargers and Compleo insist on it)."""
 TT_MATCH_SEQUENCE_S = 0.4
 """Wait for the next request."""
-TP_EV_BATCH_MSG_INTERVAL_S = 0.04
+TP_EV_BATCH_MSG_INTERVAL_S = 0.03
 """Between START_ATTEN and SOUND frames: 20 to 50 ms allowed."""
 TT_EVSE_MATCH_MNBC_S = 0.6
 """The EVSE collects sounds for this long from the first CM_START_ATTEN_CHAR.IND."""
@@ -54,5 +54,5 @@ EVSE_WAIT_KEY_S = 20.0
 """For the own modem to take its key: it may be restarting with the one before (3 to 5 s)."""
 EVSE_LAST_SESSION_S = 14.0
 """A run that began in time may end after TT_EVSE_SLAC_init: 1.0 + 0.6 + 0.6 + 10 s and some."""
-PEV_WAIT_KEY_S = 5.0
+PEV_WAIT_KEY_S = 10.0
 """For the own modem to take the charger's key; `plc.modem` reports a failure before."""

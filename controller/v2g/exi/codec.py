@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import Generic, TypeVar, cast
 
 from controller.v2g.exi import view
+from controller.v2g.exi.compile import FAILURES, Compiled
 from controller.v2g.exi.grammar import Grammar
 from controller.v2g.exi.schema import Declared
 from controller.v2g.exi.view import Json
@@ -36,13 +37,25 @@ class Codec(Generic[M]):
         """The grammars of all types."""
         return Grammar(self._roots, self._others)
 
+    @cached_property
+    def _compiled(self) -> Compiled:
+        return Compiled(self.name, self.grammar)
+
+    @property
+    def source(self) -> str:
+        """The generated code so far: functions are made when they are first needed."""
+        return "\n\n".join(self._compiled.sources)
+
     def decode(self, payload: bytes) -> M:
         """Return the message in `payload`; bytes after its end are ignored. Raises ExiError."""
         return self.decode_counting(payload)[0]
 
     def decode_counting(self, payload: bytes) -> tuple[M, int]:
         """Return the message and the number of superfluous bytes after it. Raises ExiError."""
-        message, left = Decoder(self.grammar, payload).decode()
+        try:
+            message, left = self._compiled.decode(payload)
+        except FAILURES:
+            message, left = Decoder(self.grammar, payload).decode()
         return cast("M", message), left
 
     def encode(self, message: M, *, strict: bool = True) -> bytes:
@@ -50,6 +63,11 @@ class Codec(Generic[M]):
 
         Without `strict`, what `decode` tolerates is written as it was heard.
         """
+        if strict:
+            try:
+                return self._compiled.encode(message)
+            except FAILURES:
+                pass
         return Encoder(self.grammar, strict=strict).encode(message)
 
     def to_json(self, message: M) -> Json:

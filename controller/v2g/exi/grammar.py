@@ -3,9 +3,10 @@
 A `ComplexType` is a declared class as the grammar sees it. What may stand in it is a row of
 particles; a `State` is such a row of which some have been consumed. Its events follow from the row
 alone (the derivative of a regular expression), in the order of EXI 1.0, 8.5.4.1: attributes by
-name, elements in schema order, wildcards, end, text. The grammars are not strict: each state has one code more
-than events, the escape to deviations, which these protocols never use. So a state of n events
-takes n.bit_length() bits, and one with a single event takes one bit, not none.
+name, elements in schema order, wildcards, end, text. The grammars are not strict: each state has
+one code more than events, the escape to deviations, of which these protocols use one only (see
+`walk`). So a state of n events takes n.bit_length() bits, and one with a single event takes one
+bit, not none.
 """
 
 import types
@@ -169,7 +170,7 @@ class Grammar:
 
     def _content(self, cls: type[Declared]) -> Row:
         hints = typing.get_type_hints(cls)
-        pairs = [(self._slot(f.name, hints[f.name], f.metadata["exi"]), f) for f in fields(cls)]
+        pairs = [(self._slot(f.name, hints[f.name], f.metadata["exi"]), f) for f in fields(cls)]  # type: ignore[arg-type]  # declare() made it one
         named = [(slot, f.metadata["exi"], f.default is None) for slot, f in pairs]
         attributes = [item for item in named if item[0].kind == "attribute"]
         attributes.sort(key=lambda item: item[0].name)

@@ -87,7 +87,9 @@ class Decoder:
             event = self._event(state)
             if event.slot is None:
                 break
-            assert event.after is not None
+            if event.after is None:  # text that ended before it began
+                values[event.slot.attr] = "" if isinstance(event.type, Text) else b""
+                break
             self._slot(event, event.slot, values, lists)
             state = event.after
         for attr, items in lists.items():
@@ -101,6 +103,10 @@ class Decoder:
             if event.slot is not None or event.after is None:
                 return event
             raise self._reader.fail(f"{event.name} is not supported", start)
+        last = state.events[-1]
+        is_text = last.slot is not None and last.slot.kind == "text"
+        if code == len(state.events) and is_text and self._reader.read(ESCAPE_BITS) == ESCAPE_END:
+            return Event(last.slot, last.name, last.type, None)
         names = [event.name or "the end" for event in state.events]
         expected = ", ".join(names) if len(names) < 8 else f"{len(names)} possible"
         raise self._reader.fail(f"event code {code} is none of: {expected}", start)
@@ -167,7 +173,7 @@ class Decoder:
             value = reader.read_unsigned()
         else:
             value = reader.read_signed()
-        if type_.least is not None and value < type_.least or most is not None and value > most:
+        if (type_.least is not None and value < type_.least) or (most is not None and value > most):
             raise reader.fail(f"{value} is not in {type_.least}..{most}", start)
         return value
 
@@ -207,6 +213,10 @@ class Encoder:
         state = type_.start
         while True:
             code, event = self._choose(state, pending)
+            if event.slot and event.slot.kind == "text" and pending[event.slot][-1] in ("", b""):
+                self._writer.write(len(state.events), state.bits)
+                self._writer.write(ESCAPE_END, ESCAPE_BITS)
+                return
             self._writer.write(code, state.bits)
             if event.slot is None or event.after is None:
                 return
@@ -287,7 +297,7 @@ class Encoder:
         least, most = type_.least, type_.most
         if type_.accepted is not None and not self._strict:
             most = type_.accepted
-        if least is not None and value < least or most is not None and value > most:
+        if (least is not None and value < least) or (most is not None and value > most):
             raise ExiError(f"{value} is not in {least}..{most}")
         if type_.bits is not None:
             assert least is not None

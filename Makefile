@@ -1,0 +1,42 @@
+# ccs-pilot: make run | test | check | bench | interop. Each prepares .venv by itself, once.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: help run test check bench interop clean
+
+help:
+	@echo "make run      charge a simulated car: the whole controller, live in this terminal"
+	@echo "make test     all tests, with the coverage of the cores"
+	@echo "make check    ruff, mypy --strict, import-linter, state-table lint"
+	@echo "make bench    figures: simulation speed, answer times, codec, start-up"
+	@echo "make interop  sessions with an independent EVCC and SECC (root, Java)"
+	@echo "make test PYTHON=python3.13 VENV=.venv-3.13   another interpreter (3.11 to 3.13)"
+
+# A changed pyproject.toml prepares .venv again; otherwise nothing is installed.
+$(STAMP): pyproject.toml tools/prepare.py
+	@$(PYTHON) tools/prepare.py $(VENV)
+
+run: $(STAMP)
+	@$(BIN)/ccs-pilot sim $(ARGS)
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest -q --cov --cov-report=term:skip-covered $(ARGS)
+
+check: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m pytest -q -p no:cacheprovider --no-cov tests/test_tables.py
+
+bench: $(STAMP)
+	@$(BIN)/python -m tests.perf $(ARGS)
+
+interop: $(STAMP)
+	@$(BIN)/python -m tests.interop $(ARGS)
+
+clean:
+	rm -rf $(VENV) .venv-interop build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,313 @@
+"""Configuration: TOML files into frozen dataclasses, with bounds, one clear line for each mistake.
+
+Every key is declared once, with its default, its bounds and what it means; the same declaration
+checks a file and prints the reference (`ccs-pilot config`). A key that nobody declared is an error:
+a misspelt limit must not silently leave the default in force.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+import math
+import tomllib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+
+from controller.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a key may hold: `read` converts or raises ValueError; `allowed` says so in words."""
+
+    read: Callable[[Any], Any]
+    allowed: str
+    meaning: str
+
+
+def _key(default: Any, read: Callable[[Any], Any], allowed: str, meaning: str) -> Any:  # noqa: ANN401 - a dataclass field stands for any type
+    return field(default=default, metadata={"key": Key(read, allowed, meaning)})
+
+
+def number(default: float, low: float, high: float, meaning: str) -> Any:  # noqa: ANN401
+    """Declare a number from `low` to `high`, both allowed."""
+
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+            raise ValueError
+        if not low <= value <= high:
+            raise ValueError
+        return float(value)
+
+    return _key(default, read, f"a number from {low:g} to {high:g}", meaning)
+
+
+def choice(default: str, options: tuple[str, ...], meaning: str) -> Any:  # noqa: ANN401
+    """Declare one of a few words."""
+
+    def read(value: object) -> str:
+        if value not in options:
+            raise ValueError
+        return str(value)
+
+    return _key(default, read, "one of " + ", ".join(f'"{o}"' for o in options), meaning)
+
+
+def text(default: str, longest: int, meaning: str) -> Any:  # noqa: ANN401
+    """Declare printable text."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or len(value) > longest or not value.isprintable():
+            raise ValueError
+        return value
+
+    return _key(default, read, f"printable text of at most {longest} characters", meaning)
+
+
+def switch(default: bool, meaning: str) -> Any:  # noqa: ANN401
+    """Declare true or false."""
+
+    def read(value: object) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+
+    return _key(default, read, "true or false", meaning)
+
+
+def curve(default: tuple[tuple[float, float], ...], low: float, high: float, meaning: str) -> Any:  # noqa: ANN401
+    """Declare [[SoC in percent, value], ...] with rising SoC from 0 to 100."""
+
+    def read(value: object) -> tuple[tuple[float, float], ...]:
+        if not isinstance(value, list) or not 2 <= len(value) <= 100:
+            raise ValueError
+        points = tuple((float(x), float(y)) for x, y in value)
+        rising = all(a[0] < b[0] for a, b in itertools.pairwise(points))
+        inside = all(0 <= x <= 100 and low <= y <= high for x, y in points)
+        if not (rising and inside):
+            raise ValueError
+        return points
+
+    allowed = f"[[soc, value], ...]: 2 to 100 points, soc rising in 0..100, value {low:g}..{high:g}"
+    return _key(default, read, allowed, meaning)
+
+
+@runtime_checkable
+class Consistent(Protocol):
+    """A section whose keys can contradict each other."""
+
+    def problem(self) -> str:
+        """Say what contradicts itself, or nothing."""
+
+
+# --- charger -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerSection:
+    """[charger]: identity and nameplate."""
+
+    evse_id: str = text("ZZ00000", 32, "EVSEID shown to the vehicle")
+    minimum_voltage_v: float = number(150.0, 0, 1000, "lowest output voltage under load")
+    maximum_voltage_v: float = number(920.0, 50, 1000, "highest output voltage")
+    minimum_current_a: float = number(0.0, 0, 100, "lowest output current")
+    maximum_current_a: float = number(300.0, 1, 500, "highest output current")
+    maximum_power_w: float = number(150_000.0, 500, 500_000, "highest output power")
+    ramp_a_per_s: float = number(100.0, 1, 500, "how fast the current may rise")
+    interlock: str = choice(
+        "external",
+        ("external", "none"),
+        "external: watchdog, CP-loss and emergency chain are in hardware; "
+        "none: bench mode, output limited to 60 V",
+    )
+
+    def problem(self) -> str:
+        """Say what contradicts itself, or nothing."""
+        if self.minimum_voltage_v >= self.maximum_voltage_v:
+            return "minimum_voltage_v must be below maximum_voltage_v"
+        if self.minimum_current_a >= self.maximum_current_a:
+            return "minimum_current_a must be below maximum_current_a"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlcSection:
+    """[plc]: the powerline modem."""
+
+    modem: str = choice(
+        "homeplug",
+        ("homeplug", "none"),
+        "none: plain Ethernet to the other side, SLAC is skipped (interoperability tests)",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeSection:
+    """[realtime]: the hard-timed process."""
+
+    period_s: float = number(0.005, 0.001, 0.02, "period of the pilot, interlock and power loop")
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSection:
+    """[site]: the simulated hardware of the charger."""
+
+    isolation_ohm: float = number(1e6, 0, 1e9, "insulation resistance of the output to PE")
+    module_ramp_v_per_s: float = number(400.0, 10, 10_000, "voltage ramp of the power module")
+    output_capacitor_f: float = number(100e-6, 1e-6, 0.1, "output capacitor of the power module")
+    isolation_test_s: float = number(2.0, 0.1, 30, "duration of the isolation monitor's self-test")
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerConfig:
+    """A charger file."""
+
+    charger: ChargerSection = field(default_factory=ChargerSection)
+    plc: PlcSection = field(default_factory=PlcSection)
+    realtime: RealtimeSection = field(default_factory=RealtimeSection)
+    site: SiteSection = field(default_factory=SiteSection)
+
+
+# --- car ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CarSection:
+    """[car]: the vehicle's controller."""
+
+    current_demand_interval_s: float = number(
+        0.25, 0.05, 5, "pause between CurrentDemand requests (cars: 0.09 to 0.45 s)"
+    )
+    target_soc_percent: float = number(80.0, 1, 100, "state of charge at which the car stops")
+
+
+@dataclass(frozen=True, slots=True)
+class BatterySection:
+    """[battery]: the traction battery."""
+
+    capacity_wh: float = number(60_000.0, 100, 500_000, "usable energy")
+    soc_percent: float = number(62.0, 0, 100, "state of charge at plug-in")
+    maximum_voltage_v: float = number(420.0, 60, 1000, "voltage that must never be exceeded")
+    maximum_current_a: float = number(400.0, 1, 1000, "charging current that is never exceeded")
+    resistance_ohm: float = number(0.05, 0.001, 2, "internal resistance")
+    voltage_v: tuple[tuple[float, float], ...] = curve(
+        ((0, 320), (10, 345), (50, 368), (90, 396), (100, 408)),
+        20,
+        1000,
+        "open-circuit voltage over state of charge",
+    )
+    current_a: tuple[tuple[float, float], ...] = curve(
+        ((0, 250), (30, 380), (55, 330), (80, 180), (95, 60), (100, 5)),
+        0,
+        1000,
+        "charging current the battery accepts over state of charge",
+    )
+
+    def problem(self) -> str:
+        """Say what contradicts itself, or nothing."""
+        if max(v for _, v in self.voltage_v) >= self.maximum_voltage_v:
+            return "voltage_v must stay below maximum_voltage_v"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class CarConfig:
+    """A car file."""
+
+    car: CarSection = field(default_factory=CarSection)
+    battery: BatterySection = field(default_factory=BatterySection)
+    plc: PlcSection = field(default_factory=PlcSection)
+    realtime: RealtimeSection = field(default_factory=RealtimeSection)
+
+
+# --- loading -----------------------------------------------------------------------------------
+
+
+def parse(cls: type[T], source: str, name: str) -> T:
+    """Read TOML text into `cls`; `name` is the file named in errors. Raises ConfigError."""
+    try:
+        tables = tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: not valid TOML: {error}") from error
+    return _build(cls, tables, name)
+
+
+def load(cls: type[T], path: Path | None) -> T:
+    """Read a file into `cls`; None gives the defaults. Raises ConfigError."""
+    if path is None:
+        return cls()
+    try:
+        source = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"{path}: cannot be read: {reason}") from error
+    return parse(cls, source, str(path))
+
+
+def _build(cls: type[T], tables: dict[str, Any], name: str) -> T:
+    sections = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    built: dict[str, Any] = {}
+    for title, table in tables.items():
+        if title not in sections:
+            raise ConfigError(f"{name}: [{title}]: unknown section; {_allowed(title, sections)}")
+        if not isinstance(table, dict):
+            raise ConfigError(f"{name}: {title}: must be a section, written as [{title}]")
+        section = sections[title].default_factory
+        built[title] = _section(section, table, f"{name}: {title}")  # type: ignore[arg-type]
+    return cls(**built)
+
+
+def _section(cls: type[T], table: dict[str, Any], where: str) -> T:
+    keys = {f.name: f.metadata["key"] for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in keys:
+            raise ConfigError(f"{where}.{key}: unknown key; {_allowed(key, keys)}")
+        try:
+            values[key] = keys[key].read(value)
+        except (TypeError, ValueError) as error:
+            shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
+            raise ConfigError(
+                f"{where}.{key} = {shown}: not allowed; {keys[key].allowed} ({keys[key].meaning})"
+            ) from error
+    section = cls(**values)
+    problem = section.problem() if isinstance(section, Consistent) else ""
+    if problem:
+        raise ConfigError(f"{where}: {problem}")
+    return section
+
+
+def _allowed(word: str, names: dict[str, Any]) -> str:
+    near = difflib.get_close_matches(word, names, n=1)
+    hint = f'did you mean "{near[0]}"? ' if near else ""
+    return f"{hint}allowed: {', '.join(names)}"
+
+
+def reference(cls: type[Any]) -> str:
+    """All keys of a file with defaults, bounds and meaning, as a TOML file to start from."""
+    lines: list[str] = []
+    for section_field in dataclasses.fields(cls):
+        section = getattr(cls(), section_field.name)
+        lines.append(f"[{section_field.name}]")
+        for f in dataclasses.fields(section):
+            key: Key = f.metadata["key"]
+            lines.append(f"# {key.meaning}: {key.allowed}")
+            lines.append(f"{f.name} = {_toml(getattr(section, f.name))}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else f"{value:g}"

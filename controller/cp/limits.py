@@ -1,0 +1,43 @@
+"""The voltages and duty cycles of the control pilot (core): what the standards and parts fix."""
+
+from __future__ import annotations
+
+# Levels of the high phase at the charger, in volts. The bands are the charger-side ones of
+# IEC 61851-1 Table A.4 as chargebyte's open charger firmware applies them: nominal +-1 V, and a
+# level in the gap between two bands keeps the previous state (hysteresis).
+LEVEL_A_V = (11.0, 13.0)  # 12 V: nothing connected
+LEVEL_B_V = (8.0, 10.0)  # 9 V: R2
+LEVEL_C_V = (5.0, 7.0)  # 6 V: R2 and R3 (1.3 kOhm)
+LEVEL_D_V = (2.0, 4.0)  # 3 V: R2 and R3 (270 Ohm): ventilation wanted
+LEVEL_E_V = (-1.0, 2.0)  # 0 V: short circuit to PE, or supply lost
+LEVEL_F_V = (-13.0, -11.0)  # -12 V: charger not available
+
+NEGATIVE_PEAK_V = (-13.0, -11.0)
+"""The low phase with the vehicle's diode in place (Table A.4: -12 V +-1 V)."""
+
+DIODE_MIRROR_V = 1.2
+"""|high + low| below this: the low phase mirrors the high one, so no diode (chargebyte)."""
+
+# Generator and circuit: CharIN design guide for CCS, pilot slide; IEC 61851-1 Table A.2.
+GENERATOR_V = 12.0
+SOURCE_OHM = 1000.0
+R2_OHM = 2740.0
+R3_OHM = 1300.0
+R3_VENTILATION_OHM = 270.0
+DIODE_DROP_V = 0.7
+CABLE_CAPACITANCE_F = 3100e-12
+VEHICLE_CAPACITANCE_F = 2400e-12
+PWM_PERIOD_S = 0.001
+
+# Duty cycle as the vehicle reads it (IEC 61851-1 Table A.8).
+DIGITAL_DUTY = (0.03, 0.07)
+"""3 to 7 %: digital communication required."""
+OSCILLATING_DUTY = (0.03, 0.97)
+"""Below 3 % and above 97 % there is no charging: for the vehicle the oscillator is not there."""
+DUTY_CHANGE = 0.005
+"""Smaller changes of the measured duty are noise: the standard's pulse tolerance is 25 us, and
+the smallest step that means another current (1 A) is 1.7 %."""
+
+INLET_PRESENT_V = 1.5
+"""Vehicle: a high phase (behind the diode) below this is no pilot; 3 V - 0.7 V is the lowest."""
+INLET_HIGHEST_V = 13.0

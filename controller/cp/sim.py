@@ -1,0 +1,147 @@
+"""The pilot circuit between a charger and a car, simulated: levels, faults, noise.
+
+Static levels with one exception: the cable's capacitance rounds a short pulse, and the peak
+detector sees what the pulse reaches. Levels are worked out only when something changes, so reading
+costs next to nothing. Noise comes from the injected `rng`; without one there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from math import exp
+
+from controller.cp import limits
+from controller.signals import (
+    DUTY_STEADY_HIGH,
+    DUTY_STEADY_LOW,
+    DutyCycle,
+    InletSample,
+    PilotSample,
+)
+
+Rng = Callable[[int], bytes]
+_FAR_ABOVE_OHM = 1e9
+
+
+class Diode(Enum):
+    """The diode in the vehicle's inlet."""
+
+    GOOD = "good"
+    SHORTED = "shorted"
+    OPEN = "open"
+
+
+class PilotCircuit:
+    """One charger's pilot, one cable, one vehicle; set the attributes, then read the samples.
+
+    Faults: `short_ohm` from CP to PE, `diode`, `wire_open` (CP broken, PP still there),
+    `supply_v` (generator's positive supply), `negative_supply_v`.
+    """
+
+    def __init__(
+        self, rng: Rng | None = None, noise_v: float = 0.03, ventilation: bool = False
+    ) -> None:
+        self._rng = rng
+        self._noise_v = noise_v
+        self._levels: tuple[float, float, float] | None = None
+        self.duty: DutyCycle = DUTY_STEADY_HIGH
+        self.plugged = False
+        self.s2_closed = False
+        self.r3_ohm = limits.R3_VENTILATION_OHM if ventilation else limits.R3_OHM
+        self.r2_ohm = limits.R2_OHM
+        self.diode = Diode.GOOD
+        self.wire_open = False
+        self.short_ohm: float | None = None
+        self.supply_v = limits.GENERATOR_V
+        self.negative_supply_v = -limits.GENERATOR_V
+
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+        if name != "_levels":
+            object.__setattr__(self, "_levels", None)
+
+    def pilot_sample(self, now: float) -> PilotSample:
+        """Return what the charger's peak detectors show."""
+        high_v, low_v, _ = self._levels or self._work_out()
+        return PilotSample(high_v + self._noise(), low_v + self._noise(), now)
+
+    def inlet_sample(self, now: float) -> InletSample:
+        """Return what the vehicle measures at its inlet."""
+        _, _, inlet_v = self._levels or self._work_out()
+        duty = self.duty if inlet_v >= limits.INLET_PRESENT_V else DUTY_STEADY_LOW
+        return InletSample(max(0.0, inlet_v + self._noise()), duty, self.plugged, now)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _noise(self) -> float:
+        if self._rng is None:
+            return 0.0
+        return (int.from_bytes(self._rng(2), "big") / 32767.5 - 1.0) * self._noise_v
+
+    def _work_out(self) -> tuple[float, float, float]:
+        high_v = self._loaded(self.supply_v)
+        low_v = self._loaded(self.negative_supply_v)
+        on_s = self.duty * limits.PWM_PERIOD_S
+        if self.duty >= DUTY_STEADY_HIGH:
+            low_v = high_v
+        elif self.duty <= DUTY_STEADY_LOW:
+            high_v = low_v
+        else:
+            tau_s = limits.SOURCE_OHM * (
+                limits.CABLE_CAPACITANCE_F + self.is_connected * limits.VEHICLE_CAPACITANCE_F
+            )
+            swing_v = high_v - low_v
+            high_v -= swing_v * exp(-on_s / tau_s)
+            low_v += swing_v * exp(-(limits.PWM_PERIOD_S - on_s) / tau_s)
+        drop_v = 0.0 if self.diode is Diode.SHORTED else limits.DIODE_DROP_V
+        inlet_v = high_v - drop_v if self.is_connected and self.diode is not Diode.OPEN else 0.0
+        self._levels = (high_v, low_v, max(0.0, inlet_v))
+        return self._levels
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether CP reaches the vehicle."""
+        return self.plugged and not self.wire_open
+
+    def _loaded(self, source_v: float) -> float:
+        """Solve source, short and vehicle (diode in series) for the voltage on CP."""
+        conductance = 1.0 / limits.SOURCE_OHM + 1.0 / (self.short_ohm or _FAR_ABOVE_OHM)
+        open_v = source_v / limits.SOURCE_OHM / conductance
+        if not self.is_connected or self.diode is Diode.OPEN:
+            return open_v
+        drop_v = 0.0 if self.diode is Diode.SHORTED else limits.DIODE_DROP_V
+        if self.diode is Diode.GOOD and open_v <= drop_v:
+            return open_v  # blocks
+        load = 1.0 / self.r2_ohm + (1.0 / self.r3_ohm if self.s2_closed else 0.0)
+        return (source_v / limits.SOURCE_OHM + drop_v * load) / (conductance + load)
+
+
+class SimEvsePilot:
+    """`EvsePilotPort` on a simulated circuit."""
+
+    def __init__(self, circuit: PilotCircuit) -> None:
+        self.circuit = circuit
+
+    def set_duty(self, duty: DutyCycle) -> None:
+        """Drive the circuit."""
+        self.circuit.duty = duty
+
+    def read(self, now: float) -> PilotSample:
+        """Read the peak detectors."""
+        return self.circuit.pilot_sample(now)
+
+
+class SimPevPilot:
+    """`PevPilotPort` on a simulated circuit."""
+
+    def __init__(self, circuit: PilotCircuit) -> None:
+        self.circuit = circuit
+
+    def set_s2(self, closed: bool) -> None:
+        """Switch S2."""
+        self.circuit.s2_closed = closed
+
+    def read(self, now: float) -> InletSample:
+        """Measure the inlet."""
+        return self.circuit.inlet_sample(now)

@@ -1,0 +1,25 @@
+"""The times of the control pilot (core)."""
+
+from __future__ import annotations
+
+DEBOUNCE_S = 0.004
+"""A level counts when two readings at least this far apart, and all between, agree.
+
+With a 5 ms period these are two readings in a row (as chargebyte's firmware accepts a level): at
+most 10 ms after the edge, of the 50 ms that EVerest's bring-up guide leaves for detection so that
+the 100 ms of IEC 61851-1 Table A.6 sequence 8.1 (C to B: power off) hold. By time, not by count:
+a 1 ms period takes five readings, so noise is not believed sooner."""
+
+UNSTEADY_S = 0.025
+"""A level that stays neither what it was nor anything else for this long is no longer believed:
+the pilot leaves its state even so. A loose contact must not hold state C."""
+
+DIODE_DEBOUNCE_S = 0.009
+"""A missing negative half wave is a fault after this (two to three periods of 5 ms)."""
+
+DIODE_SETTLE_S = 0.020
+"""After a change of the driven duty the negative peak is not judged: the peak detector needs its
+reset (1.5 ms), a settling time (2 ms) and a conversion, and drivers differ."""
+
+INLET_STALE_S = 0.1
+"""Vehicle: S2 opens when no inlet sample came for this long (own figure: 20 periods)."""

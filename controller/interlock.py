@@ -1,0 +1,295 @@
+"""The charger's interlock (core): everything known in, permits out; only this may allow power.
+
+Theory of operation. Each period the realtime process builds a `Snapshot` of all that is known,
+with the age of each input, and gets `Permits` back. What can withhold them is the table `RULES`:
+name, predicate, reason, severity, in the order of importance, so a further fault is one further
+row. How rows are judged, and what latches, is told in `interlock_rules`; the vehicle's counterpart
+is `interlock_vehicle`.
+
+At the start nothing is known, therefore nothing is granted; a permit lasts 100 ms and must be
+renewed. Python is the second line of safety: what must act within 30 ms (pilot lost) or 9 ms
+(over-voltage) belongs to hardware; without it (`hardware_interlock` false) only 60 V are allowed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+from controller.interlock_rules import (
+    CHECKED_PHASES,
+    CONTACTOR_DISAGREE_S,
+    CONTACTOR_STALE_S,
+    PILOT_STALE_S,
+    InterlockConfig,
+    Judge,
+    Rule,
+    Severity,
+    is_stale,
+    is_within,
+)
+from controller.power import limits
+from controller.signals import (
+    CableCheckState,
+    ControlPilotState,
+    InterlockReport,
+    IsolationStatus,
+    Permits,
+    Phase,
+    ResetRequest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PHASE_MISMATCH_S = 0.05
+"""Own figure: heartbeat and request change phase in one message turn, not in the same instant."""
+
+CLOSED_PHASES = frozenset({Phase.CABLE_CHECK, Phase.PRE_CHARGE, Phase.CHARGE, Phase.STOPPING})
+"""The power phases, and stopping: the ramp down needs closed contactors to its end."""
+TRANSFER_PHASES = frozenset({Phase.PRE_CHARGE, Phase.CHARGE})
+
+
+# Not frozen: the realtime process builds one every period, and a frozen one costs three times that.
+@dataclass(slots=True, kw_only=True)
+class Snapshot:
+    """Everything the charger's interlock looks at; the defaults are "nothing known"."""
+
+    now: float
+    pilot: ControlPilotState | None = None
+    pilot_age_s: float = inf
+    diode_ok: bool = False
+    heartbeat_age_s: float = inf
+    believed_phase: Phase = Phase.IDLE
+    requested_phase: Phase = Phase.IDLE
+    voltage_v: float = 0.0
+    current_a: float = 0.0
+    reading_age_s: float = inf
+    reading_valid: bool = False
+    contactors_commanded: bool = False
+    contactors_closed: bool = False
+    contactors_valid: bool = False
+    contactors_age_s: float = inf
+    contactor_fault: str = ""
+    """The latched fault of the contactor core, or empty."""
+    isolation: IsolationStatus = IsolationStatus.INVALID
+    cable_check: CableCheckState = CableCheckState.IDLE
+    emergency_stop: bool = True
+    vehicle_maximum_v: float = 0.0
+    charger_maximum_v: float = 0.0
+    charger_maximum_a: float = 0.0
+    hardware_interlock: bool = False
+    """The external hardware interlock is there (proved at start); else bench mode."""
+    hardware_tripped: bool = False
+    """The external hardware interlock is there and has opened its chain."""
+
+
+def over_voltage_limit_v(s: Snapshot) -> float:
+    """Highest voltage that is no fault: the vehicle's maximum, in the cable check the test's."""
+    if s.requested_phase is Phase.CABLE_CHECK:
+        test_v = limits.cable_check_voltage_v(s.vehicle_maximum_v, s.charger_maximum_v)
+        return test_v + limits.CABLE_CHECK_TOLERANCE_V
+    return s.vehicle_maximum_v + limits.OVER_VOLTAGE_MARGIN_V
+
+
+def emergency_limit_v(s: Snapshot) -> float:
+    """Voltage of table 103; in the cable check (vehicle not connected) above the test voltage."""
+    maximum_v = s.vehicle_maximum_v or s.charger_maximum_v
+    trip_v = limits.emergency_over_voltage_v(maximum_v)
+    if s.requested_phase is Phase.CABLE_CHECK:
+        test_v = limits.cable_check_voltage_v(s.vehicle_maximum_v, s.charger_maximum_v)
+        return max(trip_v, test_v + 2 * limits.CABLE_CHECK_TOLERANCE_V)
+    return trip_v
+
+
+def _over_voltage(s: Snapshot, _: InterlockConfig) -> bool:
+    if s.requested_phase not in CLOSED_PHASES or not s.vehicle_maximum_v > 0.0:
+        return False
+    return s.reading_valid and s.voltage_v > over_voltage_limit_v(s)
+
+
+def _over_current(s: Snapshot, _: InterlockConfig) -> bool:
+    limit_a = s.charger_maximum_a * limits.OVER_CURRENT_RATIO + limits.OVER_CURRENT_MARGIN_A
+    return s.reading_valid and s.current_a > limit_a
+
+
+def _implausible(s: Snapshot, _: InterlockConfig) -> bool:
+    return not (
+        is_within(s.voltage_v, limits.PLAUSIBLE_VOLTAGE_V)
+        and is_within(s.current_a, limits.PLAUSIBLE_CURRENT_A)
+        and 0.0 <= s.vehicle_maximum_v <= limits.PLAUSIBLE_VOLTAGE_V[1]
+        and 0.0 <= s.charger_maximum_v <= limits.PLAUSIBLE_VOLTAGE_V[1]
+        and 0.0 <= s.charger_maximum_a <= limits.PLAUSIBLE_CURRENT_A[1]
+    )
+
+
+def _bench_exceeded(s: Snapshot, _: InterlockConfig) -> bool:
+    return not s.hardware_interlock and not s.voltage_v <= limits.BENCH_VOLTAGE_V
+
+
+def _live_output(s: Snapshot, _: InterlockConfig) -> bool:
+    return not s.contactors_commanded and not abs(s.voltage_v) < limits.SAFE_VOLTAGE_V
+
+
+def _pilot_is(*letters: str) -> Callable[[Snapshot, InterlockConfig], bool]:
+    states = {p for p in ControlPilotState if p.value in letters}
+    return lambda s, _: s.pilot in states
+
+
+RULES: tuple[Rule[Snapshot], ...] = (
+    Rule(
+        "emergency stop",
+        lambda s, _: s.emergency_stop,
+        "emergency stop is pressed, or its chain is broken",
+        Severity.EMERGENCY,
+    ),
+    Rule(
+        "emergency over-voltage",  # IEC 61851-23 table 103
+        lambda s, _: s.reading_valid and s.voltage_v > emergency_limit_v(s),
+        "output voltage {s.voltage_v:.0f} V is far above the limit",
+        Severity.EMERGENCY,
+        after_s=limits.EMERGENCY_OVER_VOLTAGE_S,
+    ),
+    Rule(
+        "over-current",  # table CC.10
+        _over_current,
+        "output current {s.current_a:.0f} A is above what the charger may deliver",
+        Severity.EMERGENCY,
+        after_s=limits.OVER_CURRENT_S,
+    ),
+    Rule(
+        "over-voltage",  # table 104
+        _over_voltage,
+        "output voltage {s.voltage_v:.0f} V is above the vehicle's maximum",
+        Severity.ERROR,
+        after_s=limits.OVER_VOLTAGE_S,
+    ),
+    Rule(
+        "isolation",  # MREC22, table CC.10
+        lambda s, _: s.isolation is IsolationStatus.FAULT and s.requested_phase in CHECKED_PHASES,
+        "insulation fault while the vehicle is connected to the output",
+        Severity.ERROR,
+    ),
+    Rule(
+        "contactor fault",
+        lambda s, _: s.contactor_fault != "",
+        "{s.contactor_fault}",
+        Severity.ERROR,
+        needs_reset=True,
+    ),
+    Rule(
+        "contactor feedback",
+        lambda s, _: s.contactors_valid and s.contactors_closed is not s.contactors_commanded,
+        "contactor feedback disagrees with its command",
+        Severity.ERROR,
+        after_s=CONTACTOR_DISAGREE_S,
+        needs_reset=True,
+    ),
+    Rule("hardware", lambda s, _: s.hardware_tripped, "the hardware interlock has tripped"),
+    Rule("plausible", _implausible, "a voltage or current is not plausible"),
+    Rule(
+        "bench mode",
+        _bench_exceeded,
+        "more than 60 V, and no hardware interlock (bench mode)",
+    ),
+    Rule("pilot unknown", lambda s, _: s.pilot is None, "pilot state is not known"),
+    Rule(
+        "pilot stale",
+        lambda s, c: is_stale(s.pilot_age_s, c.pilot_stale_s),
+        "pilot samples have stopped",
+    ),
+    Rule("pilot A", _pilot_is("A1", "A2"), "no vehicle (state A)"),
+    Rule("pilot B", _pilot_is("B1", "B2"), "vehicle does not ask for power (state B)"),
+    Rule("pilot E", _pilot_is("E"), "pilot is short-circuited or dead (state E)"),
+    Rule("pilot F", _pilot_is("F"), "pilot says not available (state F)"),
+    Rule("pilot C1", _pilot_is("C1", "D1"), "pilot oscillator is off (state C1)"),
+    Rule(
+        "ventilation",
+        lambda s, c: s.pilot is ControlPilotState.D2 and not c.ventilation,
+        "vehicle wants ventilation (state D), and there is none",
+    ),
+    Rule(
+        "diode",
+        lambda s, _: not s.diode_ok,
+        "the vehicle's pilot diode was not seen",
+    ),
+    Rule(
+        "heartbeat",
+        lambda s, c: is_stale(s.heartbeat_age_s, c.heartbeat_timeout_s),
+        "the communication process is silent",
+    ),
+    Rule(
+        "phase",
+        lambda s, _: (
+            s.believed_phase not in CLOSED_PHASES or s.requested_phase not in CLOSED_PHASES
+        ),
+        "the session is in a phase without power",
+    ),
+    Rule(
+        "phase mismatch",
+        lambda s, _: s.believed_phase is not s.requested_phase,
+        "heartbeat and output request name different phases",
+        after_s=PHASE_MISMATCH_S,
+    ),
+    Rule(
+        "reading stale",
+        lambda s, _: not s.reading_valid or is_stale(s.reading_age_s, limits.READING_STALE_S),
+        "the power supply is silent",
+    ),
+    Rule(
+        "feedback stale",
+        lambda s, _: not s.contactors_valid or is_stale(s.contactors_age_s, CONTACTOR_STALE_S),
+        "contactor feedback is missing",
+    ),
+    Rule(
+        "cable check failed",
+        lambda s, _: s.cable_check is CableCheckState.FAILED,
+        "the cable check failed",
+    ),
+    Rule(
+        "not checked",
+        lambda s, _: (
+            s.requested_phase in TRANSFER_PHASES and s.cable_check is not CableCheckState.PASSED
+        ),
+        "the cable check has not passed",
+    ),
+    Rule("live output", _live_output, "output is above 60 V with the contactors open"),
+    Rule(
+        "vehicle maximum",
+        lambda s, _: not s.vehicle_maximum_v > 0.0,
+        "the vehicle's maximum voltage is not known",
+        Severity.NO_ENERGY,
+    ),
+    Rule(
+        "contactors open",
+        lambda s, _: not (s.contactors_commanded and s.contactors_closed),
+        "the contactors are not closed",
+        Severity.NO_ENERGY,
+    ),
+)
+
+
+class Interlock:
+    """The charger's interlock: `evaluate` once per period, `report` for everyone else.
+
+    `report` is the same object as long as nothing changed.
+    """
+
+    def __init__(self, config: InterlockConfig | None = None) -> None:
+        self._judge = Judge[Snapshot](RULES, config or InterlockConfig())
+
+    @property
+    def report(self) -> InterlockReport:
+        """What was decided last."""
+        return self._judge.report
+
+    def evaluate(self, snapshot: Snapshot) -> Permits:
+        """Return what is allowed until 100 ms from now."""
+        fresh = not is_stale(snapshot.pilot_age_s, PILOT_STALE_S)
+        unplugged = fresh and snapshot.pilot in (ControlPilotState.A1, ControlPilotState.A2)
+        return self._judge.judge(snapshot, unplugged=unplugged)
+
+    def receive_signal(self, signal: ResetRequest) -> None:
+        """Forget faults that need a reset, if the next evaluation sees no vehicle."""
+        self._judge.ask_reset()

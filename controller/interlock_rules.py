@@ -1,0 +1,186 @@
+"""How interlock rules are written and judged (core): the engine behind both interlocks.
+
+A table of `Rule` rows is applied to a snapshot once per period by `Judge`.
+
+- HOLD withholds while its predicate is true. NO_ENERGY withholds only the permit to energise.
+- ERROR and EMERGENCY latch: no permit until the vehicle is unplugged, and for rows with
+  `needs_reset` until someone has looked (`ResetRequest`, heeded only without vehicle). The first
+  latched reason stays the one that is told. An EMERGENCY demands that the oscillator stops.
+- `after_s` bounds how long a predicate may be true before the row counts. It never helps to *get*
+  a permit: a HOLD row counts at once while nothing is granted.
+
+Predicates say what is wrong as "not (all right)", so a value that is no number withholds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from math import inf
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from controller.errors import ConfigError
+from controller.signals import InterlockReport, Permits, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HEARTBEAT_TIMEOUT_S = 0.1
+"""Communication silent for longer: no permit (chargebyte's safety controller: 100 ms)."""
+PERMIT_LIFETIME_S = 0.1
+PILOT_STALE_S = 0.05
+"""Of the 100 ms that C to B may take, detection gets 50 ms (EVerest bring-up guide)."""
+CONTACTOR_STALE_S = 0.1
+CONTACTOR_DISAGREE_S = 0.4
+"""Own figure: longer than the 300 ms in which feedback must follow a command."""
+AGE_TOLERANCE_S = 0.005
+"""A stamp this much ahead of `now` was taken within the same period."""
+
+CHECKED_PHASES = frozenset({Phase.PRE_CHARGE, Phase.CHARGE, Phase.STOPPING})
+
+
+class Severity(Enum):
+    """What a row does while its predicate is true, and after."""
+
+    NO_ENERGY = "no energy"
+    HOLD = "hold"
+    ERROR = "error"
+    EMERGENCY = "emergency"
+
+
+@dataclass(frozen=True, slots=True)
+class InterlockConfig:
+    """What the site has; no value here can make the interlock more lenient than its constants."""
+
+    heartbeat_timeout_s: float = HEARTBEAT_TIMEOUT_S
+    pilot_stale_s: float = PILOT_STALE_S
+    ventilation: bool = False
+    """Forced ventilation is there: state D may be charged."""
+
+    def __post_init__(self) -> None:
+        for name, longest in (
+            ("heartbeat_timeout_s", HEARTBEAT_TIMEOUT_S),
+            ("pilot_stale_s", PILOT_STALE_S),
+        ):
+            if not 0.0 < getattr(self, name) <= longest:
+                raise ConfigError(f"interlock {name} must be above 0 and at most {longest} s")
+
+
+class Observation(Protocol):
+    """What every snapshot has."""
+
+    now: float
+
+
+Seen = TypeVar("Seen", bound=Observation)
+Predicate = Callable[[Seen, InterlockConfig], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[Seen]):
+    """One row: what is wrong, how to say it, and what follows.
+
+    `reason` is told as it stands (so a report changes only when something changes); in rows that
+    latch it may hold fields of the snapshot, `{s.voltage_v:.0f}`, filled in at that moment.
+    """
+
+    name: str
+    is_wrong: Predicate[Seen]
+    reason: str
+    severity: Severity = Severity.HOLD
+    after_s: float = 0.0
+    needs_reset: bool = False
+
+    @property
+    def latches(self) -> bool:
+        """Whether the row holds until unplugging."""
+        return self.severity is Severity.ERROR or self.severity is Severity.EMERGENCY
+
+
+def is_stale(age_s: float, limit_s: float) -> bool:
+    """Return whether an input is too old, from the future, or its age is no number."""
+    return not -AGE_TOLERANCE_S <= age_s <= limit_s
+
+
+def is_within(value: float, bounds: tuple[float, float]) -> bool:
+    """Return whether a value lies within bounds; no number does not."""
+    return bounds[0] <= value <= bounds[1]
+
+
+class Judge(Generic[Seen]):
+    """Applies one table, period by period, and remembers what latched."""
+
+    def __init__(self, rules: Sequence[Rule[Seen]], config: InterlockConfig) -> None:
+        self._rules: list[tuple[int, Rule[Seen], Predicate[Seen]]] = [
+            (index, rule, rule.is_wrong) for index, rule in enumerate(rules)
+        ]
+        self._config = config
+        # Since when each row is wrong; "since ever" until it was seen to be right.
+        self._since: list[float | None] = [-inf] * len(self._rules)
+        self._granted = False
+        self._reset_wanted = False
+        self.latched = ""
+        self.emergency = False
+        self.needs_reset = False
+        self.report = InterlockReport(False, False, (), "", False)
+
+    def ask_reset(self) -> None:
+        """Clear faults that need it with the next evaluation that sees no vehicle."""
+        self._reset_wanted = True
+
+    def judge(self, seen: Seen, *, unplugged: bool) -> Permits:
+        """Evaluate every row."""
+        if self.latched and unplugged and (self._reset_wanted or not self.needs_reset):
+            self.latched, self.emergency, self.needs_reset = "", False, False
+        self._reset_wanted = False
+        close, energise, reasons = self._apply(seen)
+        if self.latched:
+            close = energise = False
+            reasons = [self.latched, *(r for r in reasons if r != self.latched)]
+        self._granted = close
+        told = tuple(reasons)
+        self._update_report(close, energise, told)
+        return Permits(close, energise, seen.now + PERMIT_LIFETIME_S, told)
+
+    def _apply(self, seen: Seen) -> tuple[bool, bool, list[str]]:
+        close = energise = True
+        reasons: list[str] = []
+        since, config = self._since, self._config
+        for index, rule, is_wrong in self._rules:
+            if not is_wrong(seen, config):
+                since[index] = None
+                continue
+            if not self._counts(index, rule, seen.now):
+                continue
+            energise = False
+            close = close and rule.severity is Severity.NO_ENERGY
+            if rule.latches:
+                self._latch(rule, seen)
+            else:
+                reasons.append(rule.reason)
+        return close, energise, reasons
+
+    def _counts(self, index: int, rule: Rule[Seen], now: float) -> bool:
+        since = self._since[index]
+        if since is None:
+            since = self._since[index] = now
+        if rule.after_s == 0.0 or (not rule.latches and not self._granted):
+            return True
+        return now - since > rule.after_s
+
+    def _latch(self, rule: Rule[Seen], seen: Seen) -> None:
+        if not self.latched:
+            self.latched = rule.reason.format(s=seen)
+        self.emergency = self.emergency or rule.severity is Severity.EMERGENCY
+        self.needs_reset = self.needs_reset or rule.needs_reset
+
+    def _update_report(self, close: bool, energise: bool, reasons: tuple[str, ...]) -> None:
+        old = self.report
+        if (
+            old.close_contactors is not close
+            or old.energise is not energise
+            or old.reasons != reasons
+            or old.emergency is not self.emergency
+        ):
+            self.report = InterlockReport(close, energise, reasons, self.latched, self.emergency)

@@ -1,0 +1,197 @@
+"""The vehicle's interlock (core): permits for the contactors of the inlet.
+
+The counterpart of `interlock`: closing needs a plugged connector with a 5 % pilot, a session in a
+power phase that asks for it, a ready battery, fresh data, and inlet and battery within 20 V. How
+rows are judged, and what latches, is told in `interlock_rules`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from controller.interlock_rules import (
+    CHECKED_PHASES,
+    CONTACTOR_DISAGREE_S,
+    CONTACTOR_STALE_S,
+    PILOT_STALE_S,
+    InterlockConfig,
+    Judge,
+    Rule,
+    Severity,
+    is_stale,
+    is_within,
+)
+from controller.power import limits
+from controller.signals import InterlockReport, Permits, Phase, ResetRequest
+
+VEHICLE_DEVIATION_V = 20.0
+VEHICLE_DEVIATION_S = 2.0
+"""Inlet and battery differ by more than 20 V for 2 s with closed contactors (open EV firmware)."""
+REVERSE_CURRENT_A = -5.0
+REVERSE_CURRENT_S = 0.5
+"""Own figures: the supply must prevent reverse current; the vehicle does not rely on it."""
+PILOT_LOST_GRACE_S = 0.1
+"""Vehicle: own figure. The charger is without current 30 ms after the pilot is lost; waiting for
+that spares the vehicle's contactors a break under load."""
+
+
+@dataclass(slots=True, kw_only=True)
+class VehicleSnapshot:
+    """Everything the vehicle's interlock looks at; the defaults are "nothing known"."""
+
+    now: float
+    plugged: bool = False
+    digital: bool = False
+    """The pilot says 5 %: digital communication."""
+    inlet_age_s: float = inf
+    heartbeat_age_s: float = inf
+    believed_phase: Phase = Phase.IDLE
+    close_requested: bool = False
+    inlet_voltage_v: float = 0.0
+    inlet_current_a: float = 0.0
+    battery_voltage_v: float = 0.0
+    battery_maximum_v: float = 0.0
+    battery_ready: bool = False
+    battery_age_s: float = inf
+    contactors_commanded: bool = False
+    contactors_closed: bool = False
+    contactors_valid: bool = False
+    contactors_age_s: float = inf
+    contactor_fault: str = ""
+    emergency_stop: bool = True
+
+
+def _vehicle_implausible(s: VehicleSnapshot, _: InterlockConfig) -> bool:
+    return not (
+        is_within(s.inlet_voltage_v, limits.PLAUSIBLE_VOLTAGE_V)
+        and is_within(s.battery_voltage_v, limits.PLAUSIBLE_VOLTAGE_V)
+        and abs(s.inlet_current_a) <= limits.PLAUSIBLE_CURRENT_A[1]
+        and 0.0 < s.battery_maximum_v <= limits.PLAUSIBLE_VOLTAGE_V[1]
+    )
+
+
+def _is_apart(s: VehicleSnapshot) -> bool:
+    return not abs(s.inlet_voltage_v - s.battery_voltage_v) < VEHICLE_DEVIATION_V
+
+
+VEHICLE_RULES: tuple[Rule[VehicleSnapshot], ...] = (
+    Rule(
+        "emergency stop",
+        lambda s, _: s.emergency_stop,
+        "emergency stop is pressed, or its chain is broken",
+        Severity.EMERGENCY,
+    ),
+    Rule(
+        "contactor fault",
+        lambda s, _: s.contactor_fault != "",
+        "{s.contactor_fault}",
+        Severity.ERROR,
+        needs_reset=True,
+    ),
+    Rule(
+        "contactor feedback",
+        lambda s, _: s.contactors_valid and s.contactors_closed is not s.contactors_commanded,
+        "contactor feedback disagrees with its command",
+        Severity.ERROR,
+        after_s=CONTACTOR_DISAGREE_S,
+        needs_reset=True,
+    ),
+    Rule(
+        "over-voltage",
+        lambda s, _: (
+            s.plugged
+            and s.battery_maximum_v > 0.0
+            and s.inlet_voltage_v > s.battery_maximum_v + limits.OVER_VOLTAGE_MARGIN_V
+            and s.contactors_commanded
+        ),
+        "inlet voltage {s.inlet_voltage_v:.0f} V is above the battery's maximum",
+        Severity.ERROR,
+        after_s=limits.OVER_VOLTAGE_S,
+    ),
+    Rule(
+        "deviation",
+        lambda s, _: s.contactors_closed and s.contactors_commanded and _is_apart(s),
+        "inlet and battery voltage differ though the contactors are closed",
+        Severity.ERROR,
+        after_s=VEHICLE_DEVIATION_S,
+    ),
+    Rule(
+        "reverse current",
+        lambda s, _: s.inlet_current_a < REVERSE_CURRENT_A,
+        "{s.inlet_current_a:.0f} A flow from the battery into the inlet",
+        Severity.ERROR,
+        after_s=REVERSE_CURRENT_S,
+    ),
+    Rule("plausible", _vehicle_implausible, "a voltage or current is not plausible"),
+    Rule(
+        "unplugged",
+        lambda s, _: not s.plugged,
+        "no connector in the inlet",
+        after_s=PILOT_LOST_GRACE_S,
+    ),
+    Rule(
+        "pilot",
+        lambda s, _: not s.digital,
+        "no 5 % pilot from the charger",
+        after_s=PILOT_LOST_GRACE_S,
+    ),
+    Rule(
+        "inlet stale",
+        lambda s, c: is_stale(s.inlet_age_s, c.pilot_stale_s),
+        "inlet samples have stopped",
+    ),
+    Rule(
+        "heartbeat",
+        lambda s, c: is_stale(s.heartbeat_age_s, c.heartbeat_timeout_s),
+        "the communication process is silent",
+    ),
+    Rule(
+        "phase",
+        lambda s, _: s.believed_phase not in CHECKED_PHASES,
+        "the session is in a phase without power",
+    ),
+    Rule("request", lambda s, _: not s.close_requested, "closing is not requested"),
+    Rule(
+        "battery",
+        lambda s, _: not s.battery_ready or is_stale(s.battery_age_s, limits.READING_STALE_S),
+        "the battery is not ready, or silent",
+    ),
+    Rule(
+        "feedback stale",
+        lambda s, _: not s.contactors_valid or is_stale(s.contactors_age_s, CONTACTOR_STALE_S),
+        "contactor feedback is missing",
+    ),
+    Rule(
+        "not pre-charged",
+        lambda s, _: not s.contactors_commanded and _is_apart(s),
+        "inlet and battery differ by 20 V or more",
+    ),
+    Rule(
+        "contactors open",
+        lambda s, _: not (s.contactors_commanded and s.contactors_closed),
+        "the contactors are not closed",
+        Severity.NO_ENERGY,
+    ),
+)
+
+
+class VehicleInterlock:
+    """The vehicle's interlock, for the contactors of its inlet."""
+
+    def __init__(self, config: InterlockConfig | None = None) -> None:
+        self._judge = Judge[VehicleSnapshot](VEHICLE_RULES, config or InterlockConfig())
+
+    @property
+    def report(self) -> InterlockReport:
+        """What was decided last."""
+        return self._judge.report
+
+    def evaluate(self, snapshot: VehicleSnapshot) -> Permits:
+        """Return what is allowed until 100 ms from now."""
+        fresh = not is_stale(snapshot.inlet_age_s, PILOT_STALE_S)
+        return self._judge.judge(snapshot, unplugged=fresh and not snapshot.plugged)
+
+    def receive_signal(self, signal: ResetRequest) -> None:
+        """Forget faults that need a reset, if the next evaluation sees no connector."""
+        self._judge.ask_reset()

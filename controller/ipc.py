@@ -1,0 +1,116 @@
+"""Typed messages over Unix sockets: what the processes say to each other.
+
+One SEQPACKET socket between two processes: a packet is a whole message, there is no framing to get
+wrong, and the end of the other process is a readable end of file. A packet is one tag byte and a
+body. Only signals (`controller.signals`) cross between communication and realtime; the simulated
+site uses four more tags (frames, records, and the two halves of a time step).
+
+Garbage is counted and reported, never raised into a core: whoever gets it acts as on silence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from controller import signals_json
+from controller.errors import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from controller.signals import Output
+
+SIGNAL, FRAME, RECORD, TICK, DONE = b"S", b"F", b"R", b"T", b"D"
+LARGEST = 1 << 17
+"""Longest packet in bytes; the largest real one is a record with an 8 KiB message."""
+TIME = struct.Struct("<d")
+
+
+class Channel:
+    """One end of a socket between two processes.
+
+    `send` never waits for the other process, however long that one hangs (a full socket drops the
+    packet and counts it), unless `may_wait` is set - which only the simulated site does.
+    """
+
+    def __init__(self, sock: socket.socket, *, may_wait: bool = False) -> None:
+        self.sock = sock
+        self._flags = 0 if may_wait else socket.MSG_DONTWAIT
+        self.garbage = 0
+        self.dropped = 0
+        self.lost = False
+        self.on: dict[bytes, Callable[[bytes, float], None]] = {}
+        """Handlers by tag; a signal's handler is set with `on_signal`."""
+        self.on_lost: Callable[[float], None] | None = None
+        """Called once when the other process is gone."""
+
+    @classmethod
+    def from_fd(cls, fd: int, *, may_wait: bool = False) -> Channel:
+        """Take over an inherited socket. Raises OSError when `fd` is none."""
+        return cls(socket.socket(fileno=fd), may_wait=may_wait)
+
+    def fileno(self) -> int:
+        """File descriptor for the loop."""
+        return self.sock.fileno()
+
+    def on_signal(self, handler: Callable[[Output, float], None]) -> None:
+        """Handle signals; undecodable ones are counted in `garbage` and dropped."""
+
+        def handle(body: bytes, now: float) -> None:
+            try:
+                signal = signals_json.decode(body)
+            except WireError:
+                self.garbage += 1
+                return
+            handler(signal, now)
+
+        self.on[SIGNAL] = handle
+
+    def send(self, tag: bytes, body: bytes) -> None:
+        """Send one packet; a vanished peer is noticed here or at the next read, not raised."""
+        try:
+            self.sock.send(tag + body, self._flags)
+        except BlockingIOError:
+            self.dropped += 1
+        except OSError:
+            self.lost = True
+
+    def send_signal(self, signal: Output) -> None:
+        """Send one signal."""
+        self.send(SIGNAL, signals_json.encode(signal))
+
+    def receive(self, now: float) -> None:
+        """Read all waiting packets and hand them to their handlers."""
+        while not self.lost:
+            try:
+                packet = self.sock.recv(LARGEST, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if not packet:
+                self._gone(now)
+                return
+            handler = self.on.get(packet[:1])
+            if handler is None:
+                self.garbage += 1
+            else:
+                handler(packet[1:], now)
+
+    def _gone(self, now: float) -> None:
+        self.lost = True
+        if self.on_lost is not None:
+            self.on_lost(now)
+
+    def close(self) -> None:
+        """Close this end."""
+        with contextlib.suppress(OSError):
+            self.sock.close()
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets, one for each process; both survive exec when passed on."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

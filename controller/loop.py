@@ -1,0 +1,354 @@
+"""The loops: real (selector, absolute deadlines) and virtual. The only file that reads a clock.
+
+Cores never ask what time it is; they are told `now`. A `Node` binds a composite core to a loop: it
+feeds inputs, records every input and output once, carries the outputs out, and keeps the core's
+next deadline at hand. Three ways to make time pass, one way to use it:
+
+- `Loop(MonotonicClock())`: the machine's monotonic clock, for real chargers and cars.
+- `Loop(SteppedClock())`: time is handed out by the simulated site, step by step; the loop says when
+  it has nothing left to do in a step (`on_idle`), so that a slow machine makes a run longer instead
+  of making protocol timers expire.
+- `SimLoop()`: everything in one process in virtual time, thousands of times faster than real.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import heapq
+import os
+import selectors
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from controller.signals import Output
+
+NEVER = float("inf")
+
+stopwatch = time.perf_counter
+"""Wall-clock seconds for measuring our own answer times; never used for protocol timers."""
+
+Record = Callable[[float, str, str, Any], None]
+"""record(now, node name, "in" or "out", input or output)."""
+
+
+class Clock(Protocol):
+    """Where `now` comes from."""
+
+    def now(self) -> float:
+        """Absolute seconds."""
+
+    def wait_s(self, deadline: float) -> float | None:
+        """How long a selector may sleep until `deadline`; None: until something is readable."""
+
+
+class MonotonicClock:
+    """The machine's monotonic clock."""
+
+    def now(self) -> float:
+        """Absolute monotonic seconds."""
+        return time.monotonic()
+
+    def wait_s(self, deadline: float) -> float | None:
+        """Seconds left until `deadline`, not below zero."""
+        return None if deadline == NEVER else max(0.0, deadline - time.monotonic())
+
+
+class SteppedClock:
+    """A clock that the simulated site advances."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        """Absolute seconds of the simulated site."""
+        return self._now
+
+    def wait_s(self, deadline: float) -> float | None:
+        """No deadline passes by itself: wait for the site."""
+        return None
+
+    def advance(self, now: float) -> None:
+        """Set the time; it never goes back."""
+        self._now = max(self._now, now)
+
+
+class Core(Protocol):
+    """What every core offers besides its `receive_*`."""
+
+    def next_timer(self) -> float | None:
+        """Absolute time of the next deadline."""
+
+    def handle_timer(self, now: float) -> list[Output]:
+        """Act on deadlines that have passed."""
+
+
+def no_record(now: float, node: str, direction: str, item: object) -> None:
+    """Record nothing."""
+
+
+class Node:
+    """A core in a loop: inputs in, outputs recorded and carried out, its deadline kept at hand."""
+
+    def __init__(
+        self,
+        name: str,
+        core: Core,
+        carry_out: Callable[[Output, float], None],
+        record: Record = no_record,
+    ) -> None:
+        self.name = name
+        self.core = core
+        self.carry_out = carry_out
+        self.record = record
+        self.deadline = NEVER
+        self.rearm()
+
+    def rearm(self) -> None:
+        """Read the core's next deadline again (after anything that may have changed it)."""
+        deadline = self.core.next_timer()
+        self.deadline = NEVER if deadline is None else deadline
+
+    def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
+        """Give one input to the core and carry out what it returns."""
+        self.record(now, self.name, "in", item)
+        return self.finish(receive(item, now), now)
+
+    def fire(self, now: float) -> list[Output]:
+        """Let the core act on its deadlines."""
+        return self.finish(self.core.handle_timer(now), now)
+
+    def finish(self, outputs: list[Output], now: float) -> list[Output]:
+        """Record and carry out outputs, then look at the deadline again."""
+        for output in outputs:
+            self.record(now, self.name, "out", output)
+            self.carry_out(output, now)
+        self.rearm()
+        return outputs
+
+
+class Timed(Protocol):
+    """Anything a loop wakes: a `Node`, a `LoopTimer`, the simulated site."""
+
+    deadline: float
+
+    def fire(self, now: float) -> object:
+        """Act; must move `deadline`."""
+
+
+class LoopTimer:
+    """A fixed period with absolute deadlines: never drifts, counts the frames it missed."""
+
+    def __init__(self, period_s: float, frame: Callable[[float], None], start_at: float) -> None:
+        self.period_s = period_s
+        self.deadline = start_at
+        self.overruns = 0
+        self.worst_late_s = 0.0
+        self._start_at = start_at
+        self._frames = 0
+        self._frame = frame
+
+    def fire(self, now: float) -> None:
+        """Run one frame; frames that are already past are skipped and counted."""
+        late_s = now - self.deadline
+        self.worst_late_s = max(self.worst_late_s, late_s)
+        missed = int(late_s / self.period_s)
+        self.overruns += missed
+        self._frames += missed + 1
+        self.deadline = self._start_at + self._frames * self.period_s
+        self._frame(now)
+
+
+class Scheduler(Protocol):
+    """What drivers and simulators need of either loop."""
+
+    def now(self) -> float:
+        """Absolute seconds."""
+
+    def call_at(self, when: float, callback: Callable[[float], object]) -> None:
+        """Call back once, not before `when`."""
+
+    def add(self, timed: Timed) -> None:
+        """Wake this whenever its deadline has come."""
+
+
+class _Calendar:
+    """Nodes with deadlines and one-off calls, shared by both loops."""
+
+    def __init__(self) -> None:
+        self._timed: list[Timed] = []
+        self._calls: list[tuple[float, int, Callable[[float], object]]] = []
+        self._count = 0
+
+    def call_at(self, when: float, callback: Callable[[float], object]) -> None:
+        """Call back once, not before `when`; equal times in the order they were asked for."""
+        self._count += 1
+        heapq.heappush(self._calls, (when, self._count, callback))
+
+    def add(self, timed: Timed) -> None:
+        """Wake this whenever its deadline has come."""
+        self._timed.append(timed)
+
+    def remove(self, timed: Timed) -> None:
+        """Stop waking this."""
+        self._timed.remove(timed)
+
+    def _due(self) -> tuple[float, Timed | None]:
+        """Return the earliest deadline and whose it is (None: a one-off call)."""
+        best, who = (self._calls[0][0], None) if self._calls else (NEVER, None)
+        for timed in self._timed:
+            if timed.deadline < best:
+                best, who = timed.deadline, timed
+        return best, who
+
+    def _fire(self, who: Timed | None, now: float) -> None:
+        if who is None:
+            heapq.heappop(self._calls)[2](now)
+        else:
+            who.fire(now)
+
+
+class Loop(_Calendar):
+    """The real loop: one thread, a selector, absolute deadlines."""
+
+    def __init__(
+        self, clock: Clock | None = None, on_idle: Callable[[float], None] | None = None
+    ) -> None:
+        super().__init__()
+        self.clock: Clock = clock or MonotonicClock()
+        self.on_idle = on_idle
+        self._selector = selectors.DefaultSelector()
+        self._running = False
+
+    def now(self) -> float:
+        """Absolute seconds of this loop's clock."""
+        return self.clock.now()
+
+    def watch(
+        self,
+        fd: int,
+        readable: Callable[[float], None] | None,
+        writable: Callable[[float], None] | None = None,
+    ) -> None:
+        """Call back when `fd` is readable or writable; both None forgets it."""
+        known = fd in self._selector.get_map()
+        events = (selectors.EVENT_READ if readable else 0) | (
+            selectors.EVENT_WRITE if writable else 0
+        )
+        if not events:
+            if known:
+                self._selector.unregister(fd)
+        elif known:
+            self._selector.modify(fd, events, (readable, writable))
+        else:
+            self._selector.register(fd, events, (readable, writable))
+
+    def stop(self) -> None:
+        """Leave `run` after the present callback."""
+        self._running = False
+
+    def run(self) -> None:
+        """Run until `stop`; exceptions of callbacks end the loop (they are bugs of ours)."""
+        self._running = True
+        while self._running:
+            self._turn()
+
+    def _turn(self) -> None:
+        deadline, who = self._due()
+        now = self.clock.now()
+        if deadline <= now:
+            self._fire(who, now)
+            self._dispatch(0.0)
+        elif self.on_idle is None:
+            self._dispatch(self.clock.wait_s(deadline))
+        elif not self._dispatch(0.0):
+            self.on_idle(deadline)
+            self._dispatch(self.clock.wait_s(deadline))
+
+    def _dispatch(self, timeout_s: float | None) -> bool:
+        ready = self._selector.select(timeout_s)
+        for key, events in ready:
+            readable, writable = key.data
+            now = self.clock.now()
+            if events & selectors.EVENT_READ and readable:
+                readable(now)
+            if events & selectors.EVENT_WRITE and writable:
+                writable(now)
+        return bool(ready)
+
+    def close(self) -> None:
+        """Release the selector."""
+        self._selector.close()
+
+
+class SimLoop(_Calendar):
+    """Virtual time: jumps from deadline to deadline, never sleeps, the same every time."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        super().__init__()
+        self._now = now
+
+    def now(self) -> float:
+        """Return virtual seconds."""
+        return self._now
+
+    def step(self, until: float = NEVER) -> bool:
+        """Go to the next deadline, if it is not after `until`; False: nothing is due by then."""
+        deadline, who = self._due()
+        if deadline > until or deadline == NEVER:
+            return False
+        if deadline > self._now:
+            self._now = deadline
+        self._fire(who, self._now)
+        return True
+
+    def run(self, until: float, done: Callable[[], bool] | None = None) -> float:
+        """Run to virtual time `until`, or until `done()`; returns the time reached."""
+        while self.step(until):
+            if done is not None and done():
+                return self._now
+        self._now = max(self._now, until)
+        return self._now
+
+
+def utc_stamp() -> str:
+    """Date and time (UTC) for names of files, sortable."""
+    return time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime())
+
+
+def wall_time() -> float:
+    """Seconds since 1970, for captures; never for deadlines."""
+    return time.time()
+
+
+# --- the real-time process --------------------------------------------------------------------
+
+MCL_CURRENT, MCL_FUTURE = 1, 2
+"""mlockall flags (Linux, bits/mman.h)."""
+
+
+def become_realtime(priority: int = 50) -> list[str]:
+    """Harden this process for the fixed period; returns what was refused, in words (may be empty).
+
+    SCHED_FIFO above ordinary work but below the kernel's interrupt threads (50), all memory locked,
+    garbage collector frozen and off: a collection takes 13-33 ms with a large heap.
+    """
+    refused: list[str] = []
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except OSError:
+        refused.append("no SCHED_FIFO (run as a service or with CAP_SYS_NICE)")
+    if ctypes.CDLL(None, use_errno=True).mlockall(MCL_CURRENT | MCL_FUTURE) != 0:
+        refused.append("memory is not locked (raise LimitMEMLOCK)")
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    return refused
+
+
+def freeze_garbage() -> None:
+    """Move the start-up heap out of the collector's sight (pauses 13-33 ms become < 0.1 ms)."""
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,92 @@
+"""Command line and composition root: `ccs-pilot COMMAND`; each command imports only what it runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+from controller import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+USAGE_ERROR = 2
+"""Exit code for wrong arguments, files and configuration; 1 is a session that did not go well."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C where there was no session to stop (128 + SIGINT)."""
+
+EPILOG = """\
+examples:
+  ccs-pilot sim                          charge a simulated car, live in this terminal
+  ccs-pilot sim --plain --target-soc 70  one line an event
+  ccs-pilot decode capture.pcapng        read the conversation in a capture
+  ccs-pilot config car > car.toml        every key of a car file, to start from
+"""
+
+
+class Command(NamedTuple):
+    """Where a command lives: its module offers `add_arguments_X` and `run_X`, X being `name`."""
+
+    module: str
+    name: str
+    help: str
+
+    def load(self) -> ModuleType:
+        """Import the module; only the command that runs is imported, so `--help` stays fast."""
+        return import_module(f"controller.{self.module}")
+
+
+COMMANDS = {
+    "sim": Command("scene", "sim", "a whole charging session: controller, simulated site and car"),
+    "evse": Command("scene", "evse", "the charger on a real interface, its hardware simulated"),
+    "pev": Command("scene", "pev", "the vehicle on a real interface, its hardware simulated"),
+    "decode": Command("listen", "decode", "read the conversation in a capture file"),
+    "config": Command("scene", "config", "print every configuration key with its bounds"),
+}
+
+
+def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser; only the chosen command's arguments are declared."""
+    parser = argparse.ArgumentParser(
+        prog="ccs-pilot",
+        description="CCS charging controller: charger (evse), vehicle (pev) and listener.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"ccs-pilot {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    for name, command in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=command.help)
+        if name == chosen:
+            module = command.load()
+            getattr(module, f"add_arguments_{command.name}")(subparser)
+            subparser.set_defaults(run=getattr(module, f"run_{command.name}"))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    from controller.errors import ControllerError
+
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = build_parser(next((word for word in words if not word.startswith("-")), None))
+    args = parser.parse_args(words)
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return USAGE_ERROR
+    try:
+        code: int = args.run(args)
+    except ControllerError as error:
+        sys.stderr.write(f"ccs-pilot: {error}\n")
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,442 @@
+"""The charger's DC output (core): cable check, pre-charge, charge, stop, within the permits.
+
+Theory of operation. `OutputRequest` says which phase the session is in and what the vehicle wants;
+this core decides what the supply is told (`SetOutput`), and what it needs besides: the contactors
+(`ContactorRequest`) and the isolation monitor (`StartIsolationTest`). The supply is on only in
+`ENERGISED` states and only while the interlock's permit to energise lasts: without it every call
+answers `SetOutput(0, 0, False)` first and thinks afterwards.
+
+The cable check runs by itself: output below 60 V - contactors closed - test voltage reached -
+isolation monitor's self-test and three measurements - supply off - output below 60 V again. Every
+step has a deadline, and all together 36 s.
+
+What went wrong (permit lost, contactors dropped, check failed) leads to ABORTED: off, contactors
+open, and nothing runs again before the session has asked for a phase without power. Energy after
+such an event needs a new cable check, because nobody knows what voltage stands where.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from controller.machine import TableMachine
+from controller.power import limits
+from controller.power.contactors import FEEDBACK_DEBOUNCE_S
+from controller.power.limits import NOTHING, Clamped
+from controller.power.stage_table import (
+    CHECKING,
+    DEADLINE_S,
+    ENERGISED,
+    POWERED,
+    TABLE,
+    TESTING,
+    TIMEOUT_REASON,
+    TRIGGER,
+    S,
+)
+from controller.signals import (
+    CableCheckState,
+    ContactorReading,
+    ContactorRequest,
+    IsolationReading,
+    IsolationStatus,
+    Output,
+    OutputReading,
+    OutputRequest,
+    Permits,
+    Phase,
+    PowerEnvelope,
+    PowerReport,
+    PowerStageChanged,
+    SetOutput,
+    StartIsolationTest,
+)
+
+_OFF = SetOutput(0.0, 0.0, False)
+
+
+class PowerStage(TableMachine):
+    """Turns requests, permits and readings into set-points, contactor wishes and a report."""
+
+    TABLE = TABLE
+    INITIAL = S.OFF
+    DEADLINE_S = DEADLINE_S
+
+    state: S
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.envelope: PowerEnvelope = limits.NO_ENVELOPE
+        self.request = OutputRequest(Phase.IDLE)
+        self.reading: OutputReading | None = None
+        self.cable_check = CableCheckState.IDLE
+        self.isolation = IsolationStatus.INVALID
+        self.failure = ""
+        self.setpoint = _OFF
+        self.clamped: Clamped = NOTHING
+        self._permits: Permits | None = None
+        self._left = S.OFF
+        self._contactors_closed = False
+        self._contactors_open_since: float | None = None
+        self._check_until = inf
+        self._good_samples = 0
+        self._isolation_at = -inf
+        self._current_a = 0.0
+        self._ramp_at = 0.0
+        self._sent_at = -inf
+
+    # --- triggers (replaced by the table) -------------------------------------------------------
+
+    def release(self) -> bool:
+        """The session is in a phase without power."""
+        return False
+
+    def permit_lost(self) -> bool:
+        """The interlock no longer lets the output be energised."""
+        return False
+
+    def contactors_lost(self) -> bool:
+        """The contactors are open though they ought to be closed."""
+        return False
+
+    def check(self) -> bool:
+        """Run the cable check."""
+        return False
+
+    def voltage_low(self) -> bool:
+        """The output is below 60 V."""
+        return False
+
+    def may_energise(self) -> bool:
+        """Contactors are closed and the interlock permits energy."""
+        return False
+
+    def voltage_reached(self) -> bool:
+        """The test voltage stands."""
+        return False
+
+    def insulation_good(self) -> bool:
+        """Self-test and all samples are good."""
+        return False
+
+    def check_failed(self) -> bool:
+        """The cable check found a fault (`failure`)."""
+        return False
+
+    def pre_charge(self) -> bool:
+        """Follow the vehicle's voltage with little current."""
+        return False
+
+    def charge(self) -> bool:
+        """Follow the vehicle's targets."""
+        return False
+
+    def stop(self) -> bool:
+        """Ramp down, then off, then open."""
+        return False
+
+    def current_gone(self) -> bool:
+        """The ramp is at its end and less than 1 A flows."""
+        return False
+
+    def opened(self) -> bool:
+        """The contactors are open."""
+        return False
+
+    # --- verbs ----------------------------------------------------------------------------------
+
+    def next_timer(self) -> float | None:
+        """When something is due: a deadline, the end of the permit, or the next set-point."""
+        wait_s = limits.SETPOINT_OFF_PERIOD_S
+        if self.setpoint.on:
+            ramping = not self.setpoint.current_a == self._current_a == self.clamped.current_a
+            wait_s = limits.SETPOINT_RAMP_PERIOD_S if ramping else limits.SETPOINT_PERIOD_S
+        due = max(0.0, self._sent_at + wait_s)
+        if self._deadline_at is not None:
+            due = min(due, self._deadline_at)
+        if self.setpoint.on and self._permits is not None:
+            due = min(due, self._permits.expires_at)
+        return due
+
+    def handle_timer(self, now: float) -> list[Output]:
+        """Ramp, resend, and let deadlines and permits run out."""
+        return self._step(now)
+
+    def receive_signal(
+        self, signal: OutputRequest | Permits | PowerEnvelope, now: float
+    ) -> list[Output]:
+        """Take the session's wishes, the interlock's permits, or what the supply can do."""
+        if isinstance(signal, Permits):
+            self._permits = signal
+        elif isinstance(signal, PowerEnvelope):
+            self.envelope = signal
+        else:
+            self._take_request(signal, now)
+        return self._step(now)
+
+    def receive_sample(
+        self, sample: OutputReading | ContactorReading | IsolationReading, now: float
+    ) -> list[Output]:
+        """Take a measurement."""
+        if isinstance(sample, OutputReading):
+            self.reading = sample
+        elif isinstance(sample, ContactorReading):
+            self._take_feedback(sample)
+        else:
+            return self._take_isolation(sample, now)
+        return self._step(now)
+
+    def report(self, now: float) -> PowerReport:
+        """Return what a V2G answer needs; old or invalid readings say so."""
+        reading = self.reading or OutputReading(0.0, 0.0, -inf, valid=False)
+        on = self.setpoint.on
+        return PowerReport(
+            voltage_v=reading.voltage_v,
+            current_a=reading.current_a,
+            reading_at=reading.taken_at,
+            valid=self._fresh_reading(now) is not None,
+            contactors_closed=self._contactors_closed,
+            cable_check=self.cable_check,
+            isolation=self.isolation,
+            envelope=self.envelope,
+            output_on=on,
+            voltage_limited=on and self.clamped.voltage_limited,
+            current_limited=on and self.clamped.current_limited,
+            power_limited=on and self.clamped.power_limited,
+        )
+
+    # --- inputs ---------------------------------------------------------------------------------
+
+    def _take_request(self, request: OutputRequest, now: float) -> None:
+        self.now = now
+        sound = (
+            limits.is_quantity(request.voltage_v)
+            and limits.is_quantity(request.current_a)
+            and limits.is_quantity(request.vehicle_maximum_voltage_v)
+        )
+        if not sound:
+            request = OutputRequest(Phase.FAULT)
+        entered = request.phase is not self.request.phase
+        self.request = request
+        if entered:
+            self._fire(TRIGGER[request.phase], "" if sound else "output request is not plausible")
+
+    def _take_feedback(self, reading: ContactorReading) -> None:
+        if reading.valid and reading.closed:
+            self._contactors_closed, self._contactors_open_since = True, None
+        elif self._contactors_open_since is None:
+            self._contactors_open_since = reading.taken_at
+        elif reading.taken_at - self._contactors_open_since >= FEEDBACK_DEBOUNCE_S:
+            self._contactors_closed = False
+
+    def _take_isolation(self, reading: IsolationReading, now: float) -> list[Output]:
+        if not reading.valid or not self._isolation_at < reading.taken_at <= now:
+            return []
+        self._isolation_at = reading.taken_at
+        self.now = now
+        # "Not (good)" and not "bad": a resistance that is not a number is a fault.
+        good = reading.self_test_ok and reading.resistance_ohm >= limits.ISOLATION_FAULT_OHM
+        if self.state is S.MEASURE:
+            self._count_isolation(reading, good)
+        elif self.state in POWERED and not good:
+            self.isolation = IsolationStatus.FAULT
+        return self._step(now)
+
+    def _count_isolation(self, reading: IsolationReading, good: bool) -> None:
+        if not good:
+            self.isolation = IsolationStatus.FAULT
+            why = f"insulation resistance is {reading.resistance_ohm / 1000:.0f} kOhm"
+            if not reading.self_test_ok:
+                why = "self-test of the isolation monitor failed"
+            self._fire("check_failed", why)
+            return
+        self._good_samples += 1
+        if self._good_samples >= limits.ISOLATION_SAMPLES:
+            self.isolation = IsolationStatus.VALID
+            self._fire("insulation_good")
+
+    # --- every call -----------------------------------------------------------------------------
+
+    def _step(self, now: float) -> list[Output]:
+        self.now = now
+        state = self.state
+        if state in ENERGISED and not self._may_energise(now):
+            self._fire("permit_lost", self._permit_reason(now))
+        elif state is not S.OFF and state is not S.ABORTED:
+            self._step_busy(state, now)
+        self._send_setpoint(now)
+        return self.drain() if self.out else []
+
+    def _step_busy(self, state: S, now: float) -> None:
+        closed = self._contactors_closed
+        if not closed and state is not S.CLOSE:
+            if state is S.OPENING:
+                self._fire("opened")
+            elif state is not S.DISCHARGE:
+                self._fire("contactors_lost", "contactors are not closed")
+        if self.state is state and self._deadline_at is not None and now >= self._deadline_at:
+            self._fire("timeout")
+        if self.state is state:
+            self._step_by_measurement(state, closed, now)
+
+    def _step_by_measurement(self, state: S, closed: bool, now: float) -> None:
+        if state is S.CLOSE:
+            if closed and self._may_energise(now):
+                self._fire("may_energise")
+            return
+        reading = self._fresh_reading(now)
+        if reading is None:
+            return
+        if state is S.DISCHARGE or state is S.LOWER:
+            if abs(reading.voltage_v) < limits.SAFE_VOLTAGE_V:
+                self._fire("voltage_low")
+        elif state in TESTING:
+            self._step_testing(state, reading)
+        elif state is S.STOPPING:
+            gone = self._current_a <= 0.0 and abs(reading.current_a) < limits.NO_CURRENT_A
+            if gone:
+                self._fire("current_gone")
+
+    def _step_testing(self, state: S, reading: OutputReading) -> None:
+        if abs(reading.current_a) > limits.CABLE_CHECK_TRIP_A:
+            self._fire("check_failed", f"{reading.current_a:.1f} A flow during the cable check")
+        elif state is S.RAISE:
+            target_v = self._test_voltage_v()
+            if abs(reading.voltage_v - target_v) <= limits.CABLE_CHECK_TOLERANCE_V:
+                self._fire("voltage_reached")
+
+    # --- the set-point --------------------------------------------------------------------------
+
+    def _send_setpoint(self, now: float) -> None:
+        wanted = self._wanted_setpoint(now)
+        last = self.setpoint
+        urgent = wanted.on is not last.on or wanted.voltage_v != last.voltage_v
+        if not urgent:
+            wait_s = limits.SETPOINT_PERIOD_S if wanted.on else limits.SETPOINT_OFF_PERIOD_S
+            if wanted.current_a != last.current_a:
+                wait_s = limits.SETPOINT_RAMP_PERIOD_S
+            if now < self._sent_at + wait_s:
+                return
+        self.setpoint, self._sent_at = wanted, now
+        if urgent and not wanted.on:
+            self.out.insert(0, wanted)  # before anything that follows from it
+        else:
+            self.out.append(wanted)
+
+    def _wanted_setpoint(self, now: float) -> SetOutput:
+        elapsed_s, self._ramp_at = max(0.0, now - self._ramp_at), now
+        if self.state not in ENERGISED or not self._may_energise(now):
+            self._current_a, self.clamped = 0.0, NOTHING
+            return _OFF
+        reading = self._fresh_reading(now)
+        measured_v = reading.voltage_v if reading else 0.0
+        self.clamped = self._target(measured_v)
+        if self.state in (S.CHARGE, S.STOPPING):
+            if self.state is S.STOPPING and reading is not None:
+                self._current_a = min(self._current_a, max(0.0, reading.current_a))
+            self._current_a = limits.ramped(self._current_a, self.clamped.current_a, elapsed_s)
+        else:
+            self._current_a = self.clamped.current_a
+        return SetOutput(self.clamped.voltage_v, self._current_a, True)
+
+    def _target(self, measured_v: float) -> Clamped:
+        if self.state in TESTING:
+            return limits.clamp(
+                self._test_voltage_v(), limits.CABLE_CHECK_CURRENT_A, self.envelope, measured_v
+            )
+        if self.state is S.STOPPING:
+            return Clamped(self.setpoint.voltage_v, 0.0)
+        current_a = self.request.current_a
+        if self.state is S.PRE_CHARGE:
+            current_a = limits.PRE_CHARGE_CURRENT_A
+        maximum_v = self.request.vehicle_maximum_voltage_v or inf
+        voltage_v = min(self.request.voltage_v, maximum_v)
+        return limits.clamp(voltage_v, current_a, self.envelope, measured_v)
+
+    def _test_voltage_v(self) -> float:
+        vehicle_v = self.request.vehicle_maximum_voltage_v or self.request.voltage_v
+        return limits.cable_check_voltage_v(vehicle_v, self.envelope.maximum_voltage_v)
+
+    # --- questions ------------------------------------------------------------------------------
+
+    def _may_energise(self, now: float) -> bool:
+        permits = self._permits
+        return permits is not None and permits.energise and now < permits.expires_at
+
+    def _permit_reason(self, now: float) -> str:
+        permits = self._permits
+        if permits is None or permits.energise:
+            return "permit expired"
+        return permits.reasons[0] if permits.reasons else "no permit"
+
+    def _fresh_reading(self, now: float) -> OutputReading | None:
+        reading = self.reading
+        if reading is None or not reading.valid:
+            return None
+        return reading if now - reading.taken_at <= limits.READING_STALE_S else None
+
+    # --- guards and actions ---------------------------------------------------------------------
+
+    def _fire(self, trigger: str, reason: str = "") -> None:
+        before = self._left = self.state
+        if reason:
+            self.failure = reason
+        getattr(self, trigger)()
+        if self.state is not before:
+            why = self.failure if self.state is S.ABORTED else reason
+            self.out.append(PowerStageChanged(self.state.value, why))
+
+    def _arm_deadline(self) -> None:
+        super()._arm_deadline()
+        if self.state in CHECKING and self._deadline_at is not None:
+            if self.state is S.DISCHARGE:
+                self._check_until = self.now + limits.CABLE_CHECK_S
+            self._deadline_at = min(self._deadline_at, self._check_until)
+
+    def start_check(self) -> None:
+        """Begin the cable check from nothing."""
+        self.cable_check = CableCheckState.RUNNING
+        self.isolation = IsolationStatus.INVALID
+        self.failure = ""
+        self._good_samples = 0
+
+    def close_contactors(self) -> None:
+        """Ask for the contactors."""
+        self.out.append(ContactorRequest(True))
+
+    def start_isolation_test(self) -> None:
+        """Start the monitor; only what it measures from now on counts."""
+        self._isolation_at = self.now
+        self.out.append(StartIsolationTest())
+
+    def pass_check(self) -> None:
+        """Note the good end."""
+        self.cable_check = CableCheckState.PASSED
+
+    def forget_check(self) -> None:
+        """Forget a passed check with the closed contactors; a failed one stays until unplugged."""
+        if self.cable_check is not CableCheckState.FAILED or self.request.phase is Phase.IDLE:
+            self.cable_check = CableCheckState.IDLE
+        self.isolation = IsolationStatus.INVALID
+
+    def open_up(self) -> None:
+        """Ask for open contactors; the set-point goes off with the state."""
+        self.out.append(ContactorRequest(False))
+
+    def name_timeout(self) -> None:
+        """Say what did not happen in time."""
+        self.failure = f"{TIMEOUT_REASON[self._left]} in time"
+
+    def name_stop(self) -> None:
+        """Say that the session stopped it."""
+        self.failure = "stopped during the cable check"
+
+    def abort(self) -> None:
+        """Everything off and open."""
+        if self.cable_check is CableCheckState.RUNNING:
+            self.cable_check = CableCheckState.FAILED
+        self.out.append(ContactorRequest(False))
+
+    def refuse(self) -> None:
+        """Record a phase that came without what must precede it."""
+        self.out.append(PowerStageChanged(self.state.value, "no passed cable check and pre-charge"))

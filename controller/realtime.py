@@ -1,0 +1,358 @@
+"""The hard-timed half: pilot, power stage and contactors behind the interlock (cores of a process).
+
+Theory of operation. Once a period the hardware's inputs arrive as one object. Pilot, stage and
+contactors look at them; then one `Snapshot` of everything known goes to the interlock, and its
+permits go to stage and contactors *within the same period*. Requests of the communication process
+are wishes: they change what is asked for, never what is allowed, and its heartbeat ages in the
+snapshot like every other input. A request to open, or to switch off, is obeyed at once.
+
+The contactors close only when both want it: the session (`ContactorRequest` from communication) and
+the stage, which knows when in the cable check. Nothing here waits, reads a clock or touches a file.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from controller.cp.evse import EvsePilot
+from controller.cp.pev import PevPilot
+from controller.interlock import Interlock, Snapshot
+from controller.interlock_vehicle import VehicleInterlock, VehicleSnapshot
+from controller.power.contactors import Contactors, ContactorsConfig, Side
+from controller.power.contactors import S as ContactorState
+from controller.power.limits import bench_envelope
+from controller.power.stage import PowerStage
+from controller.power.stage import S as StageState
+from controller.router import earliest
+from controller.signals import (
+    CloseContactors,
+    ContactorRequest,
+    DutyRequest,
+    EvseInputs,
+    Heartbeat,
+    InletPilotChanged,
+    InletReport,
+    InterlockReport,
+    OpenContactors,
+    Output,
+    OutputRequest,
+    PevInputs,
+    Phase,
+    PilotChanged,
+    PowerReport,
+    ResetRequest,
+    S2Request,
+    SetDuty,
+    SetOutput,
+    SetS2,
+    StartIsolationTest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REPORT_S = 0.25
+"""Reports go out when they change, and at least this often (4 Hz, as power supplies do)."""
+RESTING = (ContactorState.OPEN, ContactorState.CLOSED, ContactorState.FAULT)
+STEADY = (StageState.OFF, StageState.CHARGE, StageState.ABORTED)
+
+
+class _Realtime:
+    """What both roles share: the heartbeat, the contactors, dispatch."""
+
+    TO_HARDWARE: tuple[type[Output], ...]
+    TO_COMMUNICATION: tuple[type[Output], ...]
+
+    def __init__(self, side: Side) -> None:
+        self.contactors = Contactors(ContactorsConfig(side=side))
+        self._handlers: dict[type[Output], Callable[[Any, float], list[Output]]] = {
+            Heartbeat: self._heartbeat,
+            ContactorRequest: self._contactor_request,
+            ResetRequest: self._reset,
+        }
+        self._sequence = -1
+        self._heartbeat_at = -inf
+        self._believed = Phase.IDLE
+        self._session_wants_closed = False
+        self._reported_at = -inf
+
+    def receive(self, item: Output, now: float) -> list[Output]:
+        """Take the hardware's inputs or one request; what is no request is ignored."""
+        handler = self._handlers.get(type(item))
+        return [] if handler is None else handler(item, now)
+
+    def _heartbeat(self, item: Heartbeat, now: float) -> list[Output]:
+        if item.sequence <= self._sequence:
+            return []  # an old or repeated beat proves nothing
+        changed = item.phase is not self._believed
+        self._sequence, self._heartbeat_at, self._believed = item.sequence, now, item.phase
+        return self._decide(now) if changed else []
+
+    def _contactor_request(self, item: ContactorRequest, now: float) -> list[Output]:
+        self._session_wants_closed = item.closed
+        return self._want_contactors(now)
+
+    def _want_contactors(self, now: float) -> list[Output]:
+        raise NotImplementedError  # pragma: no cover
+
+    def _reset(self, item: ResetRequest, now: float) -> list[Output]:
+        raise NotImplementedError  # pragma: no cover
+
+    def _decide(self, now: float) -> list[Output]:
+        raise NotImplementedError  # pragma: no cover
+
+    def communication_lost(self, now: float) -> list[Output]:
+        """Act on the end of the other process: its last heartbeat counts no more."""
+        self._heartbeat_at, self._sequence = -inf, -1
+        self._session_wants_closed = False
+        return self._decide(now)
+
+
+class EvseRealtime(_Realtime):
+    """The charger's."""
+
+    TO_HARDWARE = (SetDuty, SetOutput, CloseContactors, OpenContactors, StartIsolationTest)
+    TO_COMMUNICATION = (PilotChanged, PowerReport, InterlockReport)
+
+    def __init__(self, *, hardware_interlock: bool) -> None:
+        super().__init__(Side.CHARGER)
+        self.pilot = EvsePilot()
+        self.stage = PowerStage()
+        self.interlock = Interlock()
+        self._hardware_interlock = hardware_interlock
+        self._stage_wants_closed = False
+        self._inputs: EvseInputs | None = None
+        self._reported_interlock = self.interlock.report
+        self._reported_power: PowerReport | None = None
+        self._handlers |= {
+            EvseInputs: self._take_inputs,
+            DutyRequest: self.pilot.receive_signal,
+            OutputRequest: self._output_request,
+        }
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is in motion: the next inputs matter only if they differ."""
+        return (
+            self.stage.state in STEADY
+            and self.contactors.state in RESTING
+            and self.pilot.next_timer() is None
+        )
+
+    def next_timer(self) -> float | None:
+        """Return the earliest deadline of the cores."""
+        return earliest(
+            (self.pilot.next_timer(), self.stage.next_timer(), self.contactors.next_timer())
+        )
+
+    def handle_timer(self, now: float) -> list[Output]:
+        """Let deadlines and permits run out."""
+        out = self.pilot.handle_timer(now) + self.stage.handle_timer(now)
+        out += self.contactors.handle_timer(now)
+        return self._follow(out, now) + self._decide(now)
+
+    def _output_request(self, item: OutputRequest, now: float) -> list[Output]:
+        phase = self.stage.request.phase
+        out = self._follow(self.stage.receive_signal(item, now), now)
+        return out if self.stage.request.phase is phase else out + self._decide(now)
+
+    def _take_inputs(self, inputs: EvseInputs, now: float) -> list[Output]:
+        stage, contactors = self.stage, self.contactors
+        out = self.pilot.receive_sample(inputs.pilot, now)
+        if self._inputs is None or inputs.envelope != self._inputs.envelope:
+            envelope = inputs.envelope
+            if not self._hardware_interlock:
+                envelope = bench_envelope(envelope)
+            out += stage.receive_signal(envelope, now)
+        if self._inputs is None or inputs.isolation.taken_at != self._inputs.isolation.taken_at:
+            out += stage.receive_sample(inputs.isolation, now)
+        self._inputs = inputs
+        out += contactors.receive_sample(inputs.contactors, now)
+        out += contactors.receive_sample(inputs.output, now)
+        out += stage.receive_sample(inputs.contactors, now)
+        out += stage.receive_sample(inputs.output, now)
+        return self._follow(out, now) + self._decide(now)
+
+    def _follow(self, out: list[Output], now: float) -> list[Output]:
+        """Hand the stage's contactor wishes on; the other outputs are for outside."""
+        for output in out:
+            if type(output) is ContactorRequest:
+                self._stage_wants_closed = output.closed
+                out += self._want_contactors(now)
+        return out
+
+    def _want_contactors(self, now: float) -> list[Output]:
+        wanted = self._stage_wants_closed and self._session_wants_closed
+        if wanted is self.contactors.wanted:
+            return []
+        return self.contactors.receive_signal(ContactorRequest(wanted), now)
+
+    def _decide(self, now: float) -> list[Output]:
+        """Let the interlock look, and obey in the same period."""
+        permits = self.interlock.evaluate(self._snapshot(now))
+        out = self.contactors.receive_signal(permits, now)
+        out += self._follow(self.stage.receive_signal(permits, now), now)
+        report = self.interlock.report
+        if report is not self._reported_interlock:
+            self._reported_interlock = report
+            out += self.pilot.receive_signal(report, now)
+            out.append(report)
+        return out + self._report(now)
+
+    def _snapshot(self, now: float) -> Snapshot:
+        snapshot = Snapshot(now=now)
+        inputs, stage = self._inputs, self.stage
+        if inputs is None:
+            return snapshot
+        snapshot.pilot = self.pilot.state
+        snapshot.pilot_age_s = now - self.pilot.sample_at
+        snapshot.diode_ok = self.pilot.diode_ok
+        snapshot.heartbeat_age_s = now - self._heartbeat_at
+        snapshot.believed_phase = self._believed
+        snapshot.requested_phase = stage.request.phase
+        snapshot.voltage_v = inputs.output.voltage_v
+        snapshot.current_a = inputs.output.current_a
+        snapshot.reading_age_s = now - inputs.output.taken_at
+        snapshot.reading_valid = inputs.output.valid
+        snapshot.contactors_commanded = self.contactors.is_commanded
+        snapshot.contactors_closed = inputs.contactors.closed
+        snapshot.contactors_valid = inputs.contactors.valid
+        snapshot.contactors_age_s = now - inputs.contactors.taken_at
+        snapshot.contactor_fault = self.contactors.fault
+        snapshot.isolation = stage.isolation
+        snapshot.cable_check = stage.cable_check
+        snapshot.emergency_stop = inputs.emergency_stop
+        snapshot.vehicle_maximum_v = stage.request.vehicle_maximum_voltage_v
+        snapshot.charger_maximum_v = stage.envelope.maximum_voltage_v
+        snapshot.charger_maximum_a = stage.envelope.maximum_current_a
+        snapshot.hardware_interlock = self._hardware_interlock
+        return snapshot
+
+    def _report(self, now: float) -> list[Output]:
+        report = self.stage.report(now)
+        last = self._reported_power
+        if last is not None and now - self._reported_at < REPORT_S and _same(report, last):
+            return []
+        self._reported_power, self._reported_at = report, now
+        return [report]
+
+    def _reset(self, item: ResetRequest, now: float) -> list[Output]:
+        self.interlock.receive_signal(item)
+        if self.pilot.state.letter != "A":
+            return []
+        return self.contactors.reset(now)
+
+
+def _same(a: PowerReport, b: PowerReport) -> bool:
+    """Report the same to a vehicle, whenever it was measured (0.1 V and 0.1 A are the same)."""
+    return (
+        a.cable_check is b.cable_check
+        and a.isolation is b.isolation
+        and a.contactors_closed is b.contactors_closed
+        and a.output_on is b.output_on
+        and a.valid is b.valid
+        and abs(a.voltage_v - b.voltage_v) < 0.1
+        and abs(a.current_a - b.current_a) < 0.1
+        and a.power_limited is b.power_limited
+        and a.current_limited is b.current_limited
+        and a.voltage_limited is b.voltage_limited
+        and a.envelope is b.envelope
+    )
+
+
+class PevRealtime(_Realtime):
+    """The vehicle's."""
+
+    TO_HARDWARE = (SetS2, CloseContactors, OpenContactors)
+    TO_COMMUNICATION = (InletPilotChanged, InletReport, InterlockReport)
+
+    def __init__(self) -> None:
+        super().__init__(Side.VEHICLE)
+        self.pilot = PevPilot()
+        self.interlock = VehicleInterlock()
+        self._inputs: PevInputs | None = None
+        self._reported_interlock = self.interlock.report
+        self._reported: InletReport | None = None
+        self._handlers |= {PevInputs: self._take_inputs, S2Request: self.pilot.receive_signal}
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is in motion: the next inputs matter only if they differ."""
+        return self.contactors.state in RESTING and not self.pilot.is_pending
+
+    def next_timer(self) -> float | None:
+        """Return the earliest deadline of the cores."""
+        return earliest((self.pilot.next_timer(), self.contactors.next_timer()))
+
+    def handle_timer(self, now: float) -> list[Output]:
+        """Let deadlines and permits run out."""
+        out = self.pilot.handle_timer(now) + self.contactors.handle_timer(now)
+        return out + self._decide(now)
+
+    def _take_inputs(self, inputs: PevInputs, now: float) -> list[Output]:
+        self._inputs = inputs
+        out = self.pilot.receive_sample(inputs.pilot, now)
+        out += self.contactors.receive_sample(inputs.contactors, now)
+        out += self.contactors.receive_sample(inputs.vehicle, now)
+        return out + self._decide(now)
+
+    def _want_contactors(self, now: float) -> list[Output]:
+        out = self.contactors.receive_signal(ContactorRequest(self._session_wants_closed), now)
+        return out + self._decide(now)
+
+    def _decide(self, now: float) -> list[Output]:
+        permits = self.interlock.evaluate(self._snapshot(now))
+        out = self.contactors.receive_signal(permits, now)
+        report = self.interlock.report
+        if report is not self._reported_interlock:
+            self._reported_interlock = report
+            out.append(report)
+        return out + self._report(now)
+
+    def _snapshot(self, now: float) -> VehicleSnapshot:
+        snapshot = VehicleSnapshot(now=now)
+        inputs = self._inputs
+        if inputs is None:
+            return snapshot
+        vehicle = inputs.vehicle
+        snapshot.plugged = self.pilot.state.plugged
+        snapshot.digital = self.pilot.state.is_digital
+        snapshot.inlet_age_s = now - self.pilot.sample_at
+        snapshot.heartbeat_age_s = now - self._heartbeat_at
+        snapshot.believed_phase = self._believed
+        snapshot.close_requested = self._session_wants_closed
+        snapshot.inlet_voltage_v = vehicle.inlet_voltage_v
+        snapshot.inlet_current_a = vehicle.inlet_current_a
+        snapshot.battery_voltage_v = vehicle.battery_voltage_v
+        snapshot.battery_maximum_v = vehicle.maximum_voltage_v
+        snapshot.battery_ready = vehicle.ready
+        snapshot.battery_age_s = now - vehicle.taken_at
+        snapshot.contactors_commanded = self.contactors.is_commanded
+        snapshot.contactors_closed = inputs.contactors.closed
+        snapshot.contactors_valid = inputs.contactors.valid
+        snapshot.contactors_age_s = now - inputs.contactors.taken_at
+        snapshot.contactor_fault = self.contactors.fault
+        snapshot.emergency_stop = False
+        return snapshot
+
+    def _report(self, now: float) -> list[Output]:
+        if self._inputs is None:
+            return []
+        report, last = self._inputs.vehicle, self._reported
+        same = (
+            last is not None
+            and now - self._reported_at < REPORT_S
+            and last.contactors_closed is report.contactors_closed
+            and last.ready is report.ready
+            and abs(last.inlet_voltage_v - report.inlet_voltage_v) < 0.1
+            and abs(last.inlet_current_a - report.inlet_current_a) < 0.1
+        )
+        if same:
+            return []
+        self._reported, self._reported_at = report, now
+        return [report]
+
+    def _reset(self, item: ResetRequest, now: float) -> list[Output]:
+        self.interlock.receive_signal(item)
+        return [] if self.pilot.state.plugged else self.contactors.reset(now)

@@ -1,0 +1,298 @@
+"""What a session was: phases beside their limits, answer times beside their budgets, why it ended.
+
+Fed with the same records as the trace (time, node, direction, signal), live or from a file; knows
+nothing of the simulation. `Report.summary` is what `summary.json` holds and the terminal shows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.signals import (
+    AnswerMeasured,
+    ConnectionMade,
+    ContactorReading,
+    EvseInputs,
+    InletReport,
+    InterlockReport,
+    LinkChanged,
+    MessageReceived,
+    MessageSent,
+    Output,
+    OutputReading,
+    PeerMisbehaved,
+    PevInputs,
+    SessionEnded,
+    SlacMatched,
+    StartSdp,
+    StartSlac,
+)
+from controller.slac.timing import TT_EVSE_SLAC_INIT_S, TT_MATCH_JOIN_S
+from controller.v2g import timing
+
+SAFE_VOLTAGE_V = 60.0
+"""Touch-safe DC voltage: the connector may be unlocked below it (Design Guide for CCS, t16)."""
+
+
+@dataclass(slots=True)
+class PhaseTime:
+    """One phase: from its first to its last event."""
+
+    name: str
+    limit_s: float | None
+    began_at: float | None = None
+    ended_at: float | None = None
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds, or None while it has not happened."""
+        if self.began_at is None or self.ended_at is None:
+            return None
+        return self.ended_at - self.began_at
+
+    @property
+    def within_limit(self) -> bool:
+        """Return False only when the phase took longer than allowed."""
+        duration = self.duration_s
+        return duration is None or self.limit_s is None or duration <= self.limit_s
+
+
+PHASES = {
+    "slac": ("SLAC", TT_EVSE_SLAC_INIT_S),
+    "join": ("powerline link", TT_MATCH_JOIN_S),
+    "sdp": ("SDP and TCP", timing.SDP_MAX_REQUESTS * timing.SDP_REQUEST_INTERVAL_S),
+    "setup": ("session setup", timing.V2G_EVCC_COMMUNICATION_SETUP_S),
+    "parameters": ("parameters", timing.V2G_EVCC_ONGOING_TIMEOUT_S),
+    "cable_check": ("cable check", timing.V2G_EVCC_CABLE_CHECK_TIMEOUT_S),
+    "pre_charge": ("pre-charge", timing.V2G_EVCC_PRE_CHARGE_TIMEOUT_S),
+    "charge": ("charge", None),
+    "stop": ("shut-down", timing.V2G_EVCC_ONGOING_TIMEOUT_S),
+}
+"""Phases of a DC session with the vehicle's limit for each, in order."""
+
+BEGINS = {
+    "SessionSetupReq": "setup",
+    "ServiceDiscoveryReq": "parameters",
+    "CableCheckReq": "cable_check",
+    "PreChargeReq": "pre_charge",
+    "CurrentDemandReq": "charge",
+    "WeldingDetectionReq": "stop",
+}
+ENDS = {
+    "SessionSetupRes": "setup",
+    "ChargeParameterDiscoveryRes": "parameters",
+    "CableCheckRes": "cable_check",
+    "PreChargeRes": "pre_charge",
+    "CurrentDemandRes": "charge",
+    "SessionStopRes": "stop",
+}
+
+
+BUDGETS = {
+    "CurrentDemandRes": timing.V2G_SECC_MSG_PERFORMANCE_CURRENT_DEMAND_S,
+    "ServiceDetailRes": timing.V2G_SECC_MSG_PERFORMANCE_LONG_S,
+    "PaymentDetailsRes": timing.V2G_SECC_MSG_PERFORMANCE_LONG_S,
+}
+"""Responses whose budget is not the usual one."""
+
+
+def budget_s(response: str) -> float:
+    """Time the charger has for this response (SECC performance time, ISO 15118-2 Table 109)."""
+    return BUDGETS.get(response, timing.V2G_SECC_MSG_PERFORMANCE_S)
+
+
+@dataclass(slots=True)
+class Report:
+    """Collects one session; `observe` takes each record."""
+
+    phases: dict[str, PhaseTime] = field(
+        default_factory=lambda: {k: PhaseTime(n, limit) for k, (n, limit) in PHASES.items()}
+    )
+    answers: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Response name -> slowest (computed, waited) seconds."""
+    messages: int = 0
+    peak_power_w: float = 0.0
+    energy_wh: float = 0.0
+    soc_percent: float | None = None
+    soc_at_start_percent: float | None = None
+    reasons: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    """Side (evse, pev) -> first reason and whether the end was normal."""
+    latched: str = ""
+    misbehaved: list[str] = field(default_factory=list)
+    contactors_closed: dict[str, bool] = field(default_factory=dict)
+    output_voltage_v: float = 0.0
+    stopped_at: float | None = None
+    _energy_at: float | None = None
+    _power_w: float = 0.0
+
+    def observe(self, now: float, node: str, direction: str, item: Any) -> None:  # noqa: ANN401
+        """Take one record."""
+        handler = HANDLERS.get(type(item))
+        if handler is not None:
+            handler(self, now, node, item)
+
+    # one handler a signal
+
+    def _charger_inputs(self, now: float, node: str, item: EvseInputs) -> None:
+        self._contactors(now, node, item.contactors)
+        self._output(now, node, item.output)
+
+    def _vehicle_inputs(self, now: float, node: str, item: PevInputs) -> None:
+        self._contactors(now, node, item.contactors)
+        self._inlet(now, node, item.vehicle)
+
+    def _contactors(self, now: float, node: str, item: ContactorReading) -> None:
+        self.contactors_closed[side(node)] = item.closed
+
+    def _output(self, now: float, node: str, item: OutputReading) -> None:
+        power_w = item.voltage_v * item.current_a
+        if self._energy_at is not None:
+            self.energy_wh += (power_w + self._power_w) / 2 * (now - self._energy_at) / 3600
+        self._energy_at, self._power_w = now, power_w
+        self.peak_power_w = max(self.peak_power_w, power_w)
+        self.output_voltage_v = item.voltage_v
+
+    def _inlet(self, now: float, node: str, item: InletReport) -> None:
+        self.soc_percent = item.soc_percent
+        if self.soc_at_start_percent is None:
+            self.soc_at_start_percent = item.soc_percent
+
+    def _interlock(self, now: float, node: str, item: InterlockReport) -> None:
+        self.latched = self.latched or item.latched
+
+    def _peer(self, now: float, node: str, item: PeerMisbehaved) -> None:
+        self.misbehaved.append(f"{node}: {item.reason}")
+
+    def _ended(self, now: float, node: str, item: SessionEnded) -> None:
+        self.reasons.setdefault(side(node), (item.reason, item.normal))
+        self.stopped_at = now
+
+    def _answer(self, now: float, node: str, item: AnswerMeasured) -> None:
+        if side(node) != "evse":
+            return
+        worst = self.answers.get(item.name, (0.0, 0.0))
+        if item.computed_s + item.waited_s >= sum(worst):
+            self.answers[item.name] = (item.computed_s, item.waited_s)
+
+    def _begin(self, phase: str, now: float) -> None:
+        if self.phases[phase].began_at is None:
+            self.phases[phase].began_at = now
+
+    def _end(self, phase: str, now: float) -> None:
+        if self.phases[phase].began_at is not None:
+            self.phases[phase].ended_at = now
+
+    def _slac_began(self, now: float, node: str, item: StartSlac) -> None:
+        self._begin("slac", now)
+
+    def _slac_ended(self, now: float, node: str, item: SlacMatched) -> None:
+        if side(node) == "evse":
+            self._end("slac", now)
+            self._begin("join", now)
+
+    def _link(self, now: float, node: str, item: LinkChanged) -> None:
+        if item.up:
+            self._end("join", now)
+
+    def _sdp_began(self, now: float, node: str, item: StartSdp) -> None:
+        self._begin("sdp", now)
+
+    def _connected(self, now: float, node: str, item: ConnectionMade) -> None:
+        self._end("sdp", now)
+
+    def _received(self, now: float, node: str, item: MessageReceived) -> None:
+        if side(node) != "evse":
+            return
+        self.messages += 1
+        if item.name in BEGINS:
+            self._begin(BEGINS[item.name], now)
+        elif item.name == "PowerDeliveryReq" and self.phases["charge"].began_at is not None:
+            self._begin("stop", now)
+
+    def _sent(self, now: float, node: str, item: MessageSent) -> None:
+        if side(node) == "evse":
+            self.messages += 1
+            if item.name in ENDS:
+                self._end(ENDS[item.name], now)
+
+    # results
+
+    @property
+    def safe(self) -> bool:
+        """All contactors open and the output below 60 V."""
+        return not any(self.contactors_closed.values()) and self.output_voltage_v < SAFE_VOLTAGE_V
+
+    def reason(self) -> str:
+        """Return why the session ended: the first side that had a reason of its own."""
+        for normal in (False, True):
+            for _, (reason, was_normal) in sorted(self.reasons.items()):
+                if was_normal is normal:
+                    return reason
+        return "the session did not end"
+
+    def slowest(self) -> list[dict[str, Any]]:
+        """Return the slowest answer of each budget; without a name where none was asked for."""
+        rows = []
+        for budget in sorted({*BUDGETS.values(), timing.V2G_SECC_MSG_PERFORMANCE_S}):
+            own = {n: sum(parts) for n, parts in self.answers.items() if budget_s(n) == budget}
+            name = max(own, key=own.__getitem__, default="")
+            rows.append({"name": name, "seconds": own.get(name), "budget_s": budget})
+        return rows
+
+    def summary(self, target_soc_percent: float | None = None) -> dict[str, Any]:
+        """Everything as plain JSON values."""
+        reached = (
+            target_soc_percent is not None
+            and self.soc_percent is not None
+            and self.soc_percent >= target_soc_percent - 0.05
+        )
+        phases = [
+            dataclasses.asdict(p) | {"duration_s": p.duration_s, "within_limit": p.within_limit}
+            for p in self.phases.values()
+        ]
+        return {
+            "reason": self.reason(),
+            "normal": bool(self.reasons) and all(n for _, n in self.reasons.values()),
+            "reached_target": reached,
+            "target_soc_percent": target_soc_percent,
+            "soc_at_start_percent": self.soc_at_start_percent,
+            "soc_percent": self.soc_percent,
+            "energy_wh": round(self.energy_wh, 1),
+            "peak_power_w": round(self.peak_power_w, 1),
+            "messages": self.messages,
+            "phases": phases,
+            "slowest_answers": self.slowest(),
+            "answers": {
+                n: {"computed_s": c, "waited_s": w, "budget_s": budget_s(n)}
+                for n, (c, w) in sorted(self.answers.items())
+            },
+            "ended_safe": self.safe,
+            "contactors_closed": dict(sorted(self.contactors_closed.items())),
+            "output_voltage_v": round(self.output_voltage_v, 1),
+            "latched": self.latched,
+            "peer_misbehaved": self.misbehaved[:100],
+        }
+
+
+def side(node: str) -> str:
+    """Return evse or pev, of a node's name."""
+    return node.partition(".")[0]
+
+
+HANDLERS: dict[type[Output], Any] = {
+    EvseInputs: Report._charger_inputs,
+    PevInputs: Report._vehicle_inputs,
+    InterlockReport: Report._interlock,
+    PeerMisbehaved: Report._peer,
+    SessionEnded: Report._ended,
+    AnswerMeasured: Report._answer,
+    StartSlac: Report._slac_began,
+    SlacMatched: Report._slac_ended,
+    LinkChanged: Report._link,
+    StartSdp: Report._sdp_began,
+    ConnectionMade: Report._connected,
+    MessageReceived: Report._received,
+    MessageSent: Report._sent,
+}

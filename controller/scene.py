@@ -1,0 +1,273 @@
+"""The commands `sim`, `evse`, `pev` and `config`: from arguments to a scene, from a scene to words."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from controller import netns
+from controller.config import CarConfig, ChargerConfig, load, reference
+from controller.errors import ConfigError
+from controller.power.sim_battery import interpolate
+from controller.view import LiveView, PlainView
+
+if TYPE_CHECKING:
+    from controller.site import Scene
+    from controller.view import View
+
+DEFAULT_RUN_S = 30.0
+"""How long a scene takes at the default speed, roughly."""
+OVERHEAD_S = 25.0
+"""Session time besides charging: SLAC, parameters, cable check, shut-down."""
+FASTEST, SLOWEST = 1000.0, 0.1
+"""Bounds of --speed; the machine sets a lower upper one, and then the run just takes longer."""
+
+
+# --- arguments -----------------------------------------------------------------------------------
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--charger", type=Path, metavar="FILE", help="charger file (TOML)")
+    parser.add_argument("--car", type=Path, metavar="FILE", help="car file (TOML)")
+    parser.add_argument(
+        "--target-soc", type=float, metavar="PERCENT", help="state of charge at which the car stops"
+    )
+    parser.add_argument(
+        "--until",
+        choices=("stop", "unplug"),
+        default="unplug",
+        help="end the scene when the session has stopped, or after unplugging (default)",
+    )
+    parser.add_argument("--plain", action="store_true", help="one line an event, no live table")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="session folder (default: sessions/DATE)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of noise and keys (default: 1)")
+
+
+def add_arguments_sim(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `sim`."""
+    _common(parser)
+    parser.description = SIM_TEXT
+    parser.add_argument(
+        "--speed", type=float, metavar="N", help="session seconds per second (default: ~30 s run)"
+    )
+    parser.add_argument(
+        "--link",
+        choices=("auto", "tap", "loopback"),
+        default="auto",
+        help="how the two sides are joined (default: TAP devices where privileges allow)",
+    )
+
+
+SIM_TEXT = """\
+Charges a simulated car. The charger's two processes and the car's run with real sockets against a
+simulated site: pilot circuit, modem pair, power module, isolation monitor, contactors, battery.
+
+Ends with a summary and a session folder: trace.jsonl (every input and output with its time),
+capture.pcapng (for a network analyser), summary.json. Exit code 0 only if the car reached its
+target and everything ended safe. Ctrl-C stops as the driver would; again: emergency stop.
+"""
+
+ROLE_TEXT = """\
+Runs the {role} on a real network interface, by the machine's own clock, for one session with a real
+peer. Its power hardware, its pilot and the other side's electrics are simulated: a bench that needs
+no wiring. With `[plc] modem = "none"` in the file SLAC is skipped (plain Ethernet between the two).
+
+There are no drivers for real power hardware yet.
+"""
+
+
+def add_arguments_evse(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `evse`."""
+    _role(parser, "evse", "charger (SECC)")
+
+
+def add_arguments_pev(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `pev`."""
+    _role(parser, "pev", "vehicle (EVCC)")
+
+
+def _role(parser: argparse.ArgumentParser, role: str, name: str) -> None:
+    _common(parser)
+    parser.description = ROLE_TEXT.format(role=name)
+    parser.add_argument("--interface", required=True, metavar="IF", help="network interface")
+    parser.set_defaults(role=role)
+
+
+def add_arguments_config(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `config`."""
+    parser.description = "Prints a file with every key, its default, its bounds and its meaning."
+    parser.add_argument("which", choices=("charger", "car"))
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+def run_config(args: argparse.Namespace) -> int:
+    """Print the reference of a configuration file."""
+    sys.stdout.write(reference(CarConfig if args.which == "car" else ChargerConfig))
+    return 0
+
+
+def run_sim(args: argparse.Namespace) -> int:
+    """Play a whole session; exit code 0 only if all went as it should."""
+    charger, car = _configs(args)
+    speed = default_speed(charger, car) if args.speed is None else args.speed
+    if not SLOWEST <= speed <= FASTEST:
+        raise ConfigError(f"--speed {speed:g}: not allowed; {SLOWEST:g} to {FASTEST:g}")
+    return _play(args, charger, car, link=args.link, speed=speed)
+
+
+def run_evse(args: argparse.Namespace) -> int:
+    """Run the charger against a real vehicle's communication."""
+    return _run_role(args)
+
+
+def run_pev(args: argparse.Namespace) -> int:
+    """Run the vehicle against a real charger's communication."""
+    return _run_role(args)
+
+
+def _run_role(args: argparse.Namespace) -> int:
+    charger, car = _configs(args)
+    if args.interface not in netns.interfaces():
+        names = ", ".join(netns.interfaces())
+        raise ConfigError(f"--interface {args.interface}: there is none; this machine has {names}")
+    return _play(args, charger, car, link=args.interface, speed=None, sides=(args.role,))
+
+
+def _configs(args: argparse.Namespace) -> tuple[ChargerConfig, CarConfig]:
+    charger, car = load(ChargerConfig, args.charger), load(CarConfig, args.car)
+    if args.target_soc is not None:
+        if not 1 <= args.target_soc <= 100:
+            raise ConfigError(f"--target-soc {args.target_soc:g}: not allowed; 1 to 100")
+        car = dataclasses.replace(
+            car, car=dataclasses.replace(car.car, target_soc_percent=args.target_soc)
+        )
+    if car.battery.soc_percent >= car.car.target_soc_percent:
+        raise ConfigError(
+            f"the battery is at {car.battery.soc_percent:g} %, its target is "
+            f"{car.car.target_soc_percent:g} %: nothing to charge (soc_percent, --target-soc)"
+        )
+    return charger, car
+
+
+def default_speed(charger: ChargerConfig, car: CarConfig) -> float:
+    """Return the speed at which the scene takes about DEFAULT_RUN_S."""
+    battery, plate = car.battery, charger.charger
+    seconds, soc, step = OVERHEAD_S, battery.soc_percent, 0.5
+    while soc < car.car.target_soc_percent:
+        voltage_v = interpolate(battery.voltage_v, soc)
+        current_a = min(
+            interpolate(battery.current_a, soc),
+            battery.maximum_current_a,
+            plate.maximum_current_a,
+            plate.maximum_power_w / voltage_v,
+        )
+        seconds += battery.capacity_wh * 36 * step / max(voltage_v * current_a, 1.0)
+        soc += step
+    return max(1.0, min(FASTEST, seconds / DEFAULT_RUN_S))
+
+
+def _play(
+    args: argparse.Namespace,
+    charger: ChargerConfig,
+    car: CarConfig,
+    *,
+    link: str,
+    speed: float | None,
+    sides: tuple[str, ...] = ("evse", "pev"),
+) -> int:
+    from controller.sim import World
+    from controller.site import RunningSite, Scene
+
+    scene = Scene(
+        charger=charger,
+        car=car,
+        sides=sides,
+        link=link,
+        speed=speed,
+        until=args.until,
+        folder=args.out,
+        seed=args.seed,
+    )
+    view = _view(args, scene)
+    try:
+        site = RunningSite(scene, World(charger, car, args.seed), view)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, site.stop)
+        summary = site.run()
+    finally:
+        view.close()
+    sys.stdout.write("\n".join(summary_lines(summary)) + "\n")
+    return 0 if succeeded(summary, target_matters=sides == ("evse", "pev")) else 1
+
+
+def _view(args: argparse.Namespace, scene: Scene) -> View:
+    pace = "the machine's clock" if scene.speed is None else f"{scene.speed:.3g} x"
+    title = f"ccs-pilot: {' and '.join(scene.sides)}, {pace}"
+    if args.plain or not sys.stdout.isatty():
+        view = PlainView()
+        view.say(title)
+        return view
+    from rich.console import Console
+
+    return LiveView(Console(), title)
+
+
+def succeeded(summary: dict[str, Any], *, target_matters: bool) -> bool:
+    """Say whether a session went as it should: target reached, normal end, everything safe."""
+    reached = summary["reached_target"] or not target_matters
+    return bool(
+        reached and summary["normal"] and summary["ended_safe"] and not summary["given_up"]
+    )
+
+
+# --- the summary in words ------------------------------------------------------------------------
+
+
+def summary_lines(summary: dict[str, Any]) -> list[str]:
+    """Return the summary as text."""
+    soc = f"{summary['soc_at_start_percent']:.1f} -> {summary['soc_percent']:.1f} %" if (
+        summary["soc_percent"] is not None
+    ) else "not known"
+    lines = [
+        "",
+        f"ended      {summary['given_up'] or summary['reason']}",
+        f"energy     {summary['energy_wh'] / 1000:.2f} kWh, peak {summary['peak_power_w'] / 1000:.1f} kW, "
+        f"SoC {soc}" + (", target reached" if summary["reached_target"] else ", target NOT reached"),
+        f"safe       {_safe(summary)}",
+        f"{'phase':<18}{'took':>10}{'limit':>10}",
+    ]
+    lines += [_phase_line(phase) for phase in summary["phases"]]
+    lines += [f"{'slowest answer':<32}{'took':>10}{'budget':>10}"]
+    lines += [_answer_line(answer) for answer in summary["slowest_answers"]]
+    return [*lines, f"session folder: {summary['folder']}"]
+
+
+def _safe(summary: dict[str, Any]) -> str:
+    if summary["ended_safe"]:
+        return f"yes: contactors open, output at {summary['output_voltage_v']:.0f} V"
+    closed = [side for side, is_closed in summary["contactors_closed"].items() if is_closed]
+    where = f"contactors CLOSED at {', '.join(closed)}" if closed else "contactors open"
+    return f"NO: {where}, output at {summary['output_voltage_v']:.0f} V"
+
+
+def _phase_line(phase: dict[str, Any]) -> str:
+    took = "-" if phase["duration_s"] is None else f"{phase['duration_s']:.2f} s"
+    limit = "-" if phase["limit_s"] is None else f"{phase['limit_s']:g} s"
+    return f"  {phase['name']:<16}{took:>10}{limit:>10}" + (
+        "" if phase["within_limit"] else "  TOO LONG"
+    )
+
+
+def _answer_line(answer: dict[str, Any]) -> str:
+    took = "-" if answer["seconds"] is None else f"{answer['seconds'] * 1000:.1f} ms"
+    late = "  TOO LATE" if (answer["seconds"] or 0.0) > answer["budget_s"] else ""
+    return f"  {answer['name'] or '-':<30}{took:>10}{answer['budget_s'] * 1000:>7.0f} ms{late}"

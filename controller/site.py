@@ -1,0 +1,398 @@
+"""The simulated site as processes: `make run`, and a bench for real peers.
+
+This process holds what is not controller: the world (pilot circuit, power hardware, car), the modem
+pair, the clock, the terminal. It starts the charger's two processes and the car's, each with a
+socket to here, and gives them their hardware.
+
+Time. For `ccs-pilot sim` the site hands out time in steps of one realtime period: inputs and `now`
+go to every process, and the next step waits until all have said "done" and the wall clock allows it
+(`--speed`). So a busy machine makes the run longer; it never makes a protocol timer expire. For a
+real peer (`evse`, `pev`) the machine's clock rules and nobody waits.
+
+Links. With TAP devices each communication process lives in a network of its own and this process is
+the wire between them: it reads Ethernet frames, gives them to the simulated modems, and writes what
+comes out at the other side. Without the privileges, HomePlug frames go through a Unix socket and IP
+through loopback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from controller import __version__, ipc, netns, signals_json
+from controller.errors import PortError, WireError
+from controller.loop import NEVER, Loop, utc_stamp, wall_time
+from controller.plc.driver_tap import open_tap
+from controller.process import READY, TAP_NAME
+from controller.report import Report
+from controller.session_capture import SessionCapture
+from controller.signals import (
+    Output,
+    SessionEnded,
+    StopRequest,
+)
+from controller.sim import SIDES, World, host_mac
+from controller.trace import TraceWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from controller.config import CarConfig, ChargerConfig
+    from controller.view import View
+
+START_PATIENCE_S = 30.0
+"""A process that is not ready by then (a very slow machine) ends the run."""
+LONGEST_FRAME = 1514
+SETTLE_S = 2.0
+"""Session time between the end of the session and the end of the scene, or unplugging."""
+PLUG_AT_S = 1.0
+LONGEST_SESSION_S = 4 * 3600.0
+GRACE_S = 60.0
+"""Session time that a stop by the user may take before the site gives up waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is to be played."""
+
+    charger: ChargerConfig
+    car: CarConfig
+    charger_file: Path | None
+    car_file: Path | None
+    sides: tuple[str, ...] = ("evse", "pev")
+    link: str = "auto"
+    """auto, tap, loopback, or the name of a real interface."""
+    speed: float | None = None
+    """Session seconds per wall second; None: the machine's clock (for real peers)."""
+    until: str = "unplug"
+    folder: Path | None = None
+    seed: int = 1
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Child:
+    """One process of the site."""
+
+    def __init__(self, name: str, command: list[str], fds: list[int], sock: socket.socket) -> None:
+        self.name = name
+        self.channel = ipc.Channel(sock, may_wait=True)
+        self.waiting_for = False
+        self.tap = -1
+        self.process = subprocess.Popen(
+            command, pass_fds=fds, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+
+    def wait_ready(self) -> None:
+        """Wait for its first packet. Raises PortError with its reason when it cannot start."""
+        self.channel.sock.settimeout(START_PATIENCE_S)
+        try:
+            packet, fds, _, _ = socket.recv_fds(self.channel.sock, 4096, 1)
+        except TimeoutError:
+            raise PortError(f"{self.name} did not start in {START_PATIENCE_S:g} s") from None
+        finally:
+            self.channel.sock.settimeout(None)
+        if packet[:1] != READY:
+            reason = packet[1:].decode(errors="replace") or "it ended at once"
+            raise PortError(f"{self.name} cannot start: {reason}")
+        self.tap = fds[0] if fds else -1
+
+    def close(self) -> None:
+        """End the process; it has a moment to do so by itself."""
+        self.channel.close()
+        try:
+            self.process.wait(2.0)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class RunningSite:
+    """A scene being played: the world, the processes, the clock and what is shown and kept."""
+
+    def __init__(self, scene: Scene, world: World, view: View) -> None:
+        self.scene = scene
+        self.world = world
+        self.view = view
+        self.report = Report()
+        self.loop = Loop()
+        self.deadline = NEVER
+        """When the next step is due, on the wall clock (the loop wakes us by this)."""
+        self.now = 0.0
+        self.children: dict[str, Child] = {}
+        self.stops = 0
+        self.link, self.why = choose_link(scene.link)
+        self.step_s = scene.charger.realtime.period_s
+        self._steps = 0
+        self._origin = 0.0
+        self._wall_at = 0.0
+        self._end_at = NEVER
+        self._unplug_at = NEVER
+        self._plugged = False
+        self._given_up = ""
+        self._folder = scene.folder or Path("sessions") / utc_stamp()
+        self._keep: list[int | socket.socket] = []
+        self._wires: dict[str, Callable[[bytes], int]] = {}
+
+    # --- start and end ---------------------------------------------------------------------------
+
+    def run(self) -> dict[str, Any]:
+        """Play the scene; returns the summary, which is also in the folder. Raises PortError."""
+        self._open_folder()
+        try:
+            self.view.say(f"link: {self.link} ({self.why})")
+            self._start_children()
+            self._start_clock()
+            self.loop.run()
+        finally:
+            self._close()
+        return self._write_summary()
+
+    def stop(self, *_: object) -> None:
+        """Ctrl-C: first the driver's stop, then the emergency stop, then the end."""
+        self.stops += 1
+        if self.stops == 1:
+            self.view.say("stopping as the driver would (again: emergency stop)")
+            side = "pev" if "pev" in self.children else "evse-communication"
+            self.children[side].channel.send_signal(StopRequest("driver pressed stop"))
+            self._end_at = min(self._end_at, self.now + GRACE_S)
+        elif self.stops == 2:
+            self.view.say("emergency stop (again: end at once)")
+            self.world.press_emergency_stop()
+            self._end_at = min(self._end_at, self.now + SETTLE_S)
+        else:
+            self._give_up("ended by the user")
+
+    def _open_folder(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PortError(
+                f"{self._folder}: cannot be made ({error.strerror}); choose another with --out"
+            ) from error
+        header = {"program": "ccs-pilot", "version": __version__, **self.scene.details}
+        self._trace = TraceWriter(self._folder / "trace.jsonl", header)
+        self._capture = SessionCapture(
+            self._folder / "capture.pcapng", wall_time(), compose=self.link == "loopback"
+        )
+
+    def _start_children(self) -> None:
+        names = []
+        if "evse" in self.scene.sides:
+            names += ["evse-realtime", "evse-communication"]
+        if "pev" in self.scene.sides:
+            names.append("pev")
+        near, far = ipc.pair()
+        for name in names:
+            self._start(name, near if name == "evse-realtime" else far)
+        near.close()
+        far.close()
+        for child in self.children.values():
+            child.wait_ready()
+            self._watch(child)
+
+    def _start(self, name: str, ipc_socket: socket.socket) -> None:
+        ours, theirs = ipc.pair()
+        wire_ours, wire_theirs = ipc.pair()
+        pev = name == "pev"
+        config = self.scene.car_file if pev else self.scene.charger_file
+        fds = [theirs.fileno(), ipc_socket.fileno(), wire_theirs.fileno()]
+        command = [sys.executable, "-m", "controller.process", name, *map(str, fds)]
+        command += ["--link", self.link, "--seed", str(self.scene.seed)]
+        command += ["--config", str(config)] if config else []
+        command += ["--paced"] if self.scene.speed is not None else []
+        child = Child(name, command, fds, ours)
+        theirs.close()
+        wire_theirs.close()
+        self.children[name] = child
+        if name != "evse-realtime" and self.link == "loopback":
+            self._wire(wire_ours, "pev" if pev else "evse")
+        else:
+            wire_ours.close()
+
+    def _watch(self, child: Child) -> None:
+        channel = child.channel
+        channel.on[ipc.DONE] = lambda body, now: self._done(child)
+        channel.on[ipc.RECORD] = lambda body, now: self._record(body)
+        channel.on_signal(lambda item, now: self._command(child, item))
+        channel.on_lost = lambda now: self._child_lost(child)
+        self.loop.watch(channel.fileno(), channel.receive)
+        if child.tap >= 0:
+            self._tap(child.tap, "pev" if child.name == "pev" else "evse")
+
+    def _child_lost(self, child: Child) -> None:
+        self.loop.watch(child.channel.fileno(), None)
+        if child.name == "evse-realtime":
+            self.world.drop_watchdog()
+        self._give_up(f"the process {child.name} ended unexpectedly")
+
+    def _give_up(self, reason: str) -> None:
+        self._given_up = self._given_up or reason
+        self.loop.stop()
+
+    def _close(self) -> None:
+        for child in self.children.values():
+            child.close()
+        for wire in self._keep:
+            os.close(wire) if isinstance(wire, int) else wire.close()
+        self.loop.close()
+        self._trace.close()
+        self._capture.close()
+
+    def _write_summary(self) -> dict[str, Any]:
+        summary = self.report.summary(self.scene.car.car.target_soc_percent)
+        summary |= {"link": self.link, "link_reason": self.why, "folder": str(self._folder)}
+        summary |= {"session_s": round(self.now - self._origin, 3), "given_up": self._given_up}
+        summary["energy_wh"] = round(self.world.energy_wh, 1)
+        path = self._folder / "summary.json"
+        path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        return summary
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def _start_clock(self) -> None:
+        self._wall_at = self.loop.now()
+        self._origin = 0.0 if self.scene.speed is not None else self._wall_at
+        self.now = self._origin
+        self.deadline = self._wall_at
+        self.loop.add(self)
+
+    def fire(self, wall: float) -> None:
+        """Make one step: the world moves, every process gets its inputs and the time."""
+        self._steps += 1
+        paced = self.scene.speed is not None
+        self.now = self._origin + self._steps * self.step_s if paced else wall
+        self._script()
+        self.world.advance(self.now)
+        self._powerline(self.world.powerline.handle_timer(self.now))
+        for name, child in self.children.items():
+            if name == "evse-realtime":
+                child.channel.send_signal(self.world.evse_inputs(self.now))
+            elif name == "pev":
+                child.channel.send_signal(self.world.pev_inputs(self.now))
+            if paced:
+                child.channel.send(ipc.TICK, ipc.TIME.pack(self.now))
+                child.waiting_for = True
+        if self.scene.speed is not None:
+            self._wall_at = max(self._wall_at + self.step_s / self.scene.speed, wall - 0.05)
+            self.deadline = NEVER
+        else:
+            self.deadline += self.step_s
+
+    def _done(self, child: Child) -> None:
+        child.waiting_for = False
+        if not any(c.waiting_for for c in self.children.values()):
+            self.deadline = self._wall_at
+
+    def _script(self) -> None:
+        """Plug in, unplug, end: what people do at the site."""
+        at = self.now - self._origin
+        if not self._plugged and at >= PLUG_AT_S:
+            self._plugged = True
+            self.world.plug()
+        if self.now >= self._unplug_at:
+            self._unplug_at = NEVER
+            self.world.unplug()
+            self._end_at = self.now + SETTLE_S
+        if self.now >= self._end_at:
+            self.loop.stop()
+        elif at >= LONGEST_SESSION_S:
+            self._give_up(f"no end within {LONGEST_SESSION_S / 3600:g} hours")
+
+    # --- what comes from the processes -----------------------------------------------------------
+
+    def _command(self, child: Child, item: Output) -> None:
+        self.world.carry_out("pev" if child.name == "pev" else "evse", item, self.now)
+
+    def _record(self, body: bytes) -> None:
+        at, node, direction, repeats, data = body.split(b" ", 4)
+        try:
+            item = signals_json.decode(data)
+        except WireError:
+            return
+        self.observe(
+            float(at) - self._origin, node.decode(), direction.decode(), item, int(repeats)
+        )
+
+    def observe(self, at: float, node: str, direction: str, item: Output, repeats: int) -> None:
+        """Show, count and keep one record."""
+        self._trace.record(at, node, direction, item, repeats)
+        self.report.observe(at, node, direction, item)
+        self.view.observe(at, node, direction, item)
+        self.world.observe(node, item, self.now)
+        self._capture.observe(at, node, item)
+        if isinstance(item, SessionEnded) and self._ending():
+            when = self.now + SETTLE_S
+            if self.scene.until == "stop":
+                self._end_at = min(self._end_at, when)
+            else:
+                self._unplug_at = min(self._unplug_at, when)
+
+    def _ending(self) -> bool:
+        """Both sides that take part have ended (a unilateral end gets its time to be noticed)."""
+        return set(self.scene.sides) <= set(self.report.reasons)
+
+    # --- the wire --------------------------------------------------------------------------------
+
+    def _tap(self, fd: int, side: str) -> None:
+        os.set_blocking(fd, False)
+        self._keep.append(fd)
+        self._wires[side] = lambda frame: os.write(fd, frame)
+        self.loop.watch(fd, lambda now: self._from_host(side, lambda: os.read(fd, 2048)))
+
+    def _wire(self, sock: socket.socket, side: str) -> None:
+        sock.setblocking(False)
+        self._keep.append(sock)
+        self._wires[side] = sock.send
+        self.loop.watch(sock.fileno(), lambda now: self._from_host(side, lambda: sock.recv(2048)))
+
+    def _from_host(self, side: str, read: Any) -> None:  # noqa: ANN401
+        for _ in range(64):
+            try:
+                frame = read()
+            except BlockingIOError:
+                return
+            except OSError:
+                return
+            if not frame:
+                return
+            self._capture.frame(frame, self.now - self._origin, side)
+            self._powerline(self.world.powerline.receive_frame(SIDES.index(side), frame, self.now))
+
+    def _powerline(self, deliveries: list[tuple[int, bytes]]) -> None:
+        for index, frame in deliveries:
+            if frame[6:12] not in HOSTS:  # a modem's own: nobody has captured it yet
+                self._capture.frame(frame, self.now - self._origin, SIDES[index])
+            send = self._wires.get(SIDES[index])
+            if send is not None:
+                with contextlib.suppress(OSError):  # a full queue loses frames, like any wire
+                    send(frame)
+
+
+HOSTS = frozenset(map(host_mac, SIDES))
+
+
+def choose_link(wanted: str) -> tuple[str, str]:
+    """Return the kind of link and why it was chosen. Raises PortError when it cannot be had."""
+    if wanted == "loopback":
+        return wanted, "as asked for"
+    if wanted not in ("auto", "tap"):
+        return wanted, "real interface, as asked for"
+    reason = netns.attempt(_try_tap)
+    if not reason:
+        return "tap", "two network namespaces joined by TAP devices and the simulated modem pair"
+    if wanted == "tap":
+        raise PortError(f"no TAP devices: {reason}; leave --link out to use loopback")
+    return "loopback", f"no TAP devices: {reason}"
+
+
+def _try_tap() -> None:
+    netns.enter()
+    open_tap(TAP_NAME)

@@ -1,0 +1,397 @@
+"""What follows what in one plug-in: plugged -> SLAC -> link -> V2G -> end, for charger and vehicle.
+
+The station is the only core that looks across the layers. It starts and stops them (StartSlac,
+StartSdp, WatchLink), drives the pilot's duty by request, and remembers the first reason for which
+things went wrong. It neither closes a contactor nor asks for power: the V2G session asks, the
+interlock decides. Unplugging wins in every state and is therefore the first row of both tables.
+
+After a session the charger keeps its oscillator for 1.5 s [V2G-DC-968], then goes to B1 and stays
+there until the vehicle is unplugged: no automatic new start (Design Guide for CCS, B2 to B1). A
+failed SLAC is tried again, behind a step through state F (T_step_EF), C_sequ_retry times.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from controller.machine import TableMachine, row
+from controller.signals import (
+    DUTY_DIGITAL,
+    DUTY_STEADY_HIGH,
+    DUTY_STEADY_LOW,
+    DutyRequest,
+    InletPilotChanged,
+    InterlockReport,
+    LinkChanged,
+    ModemFailed,
+    Output,
+    OutputRequest,
+    Phase,
+    PilotChanged,
+    S2Request,
+    SdpFailed,
+    SessionEnded,
+    SlacFailed,
+    SlacMatched,
+    StartSdp,
+    StartSlac,
+    StationChanged,
+    StopRequest,
+    StopSdp,
+    StopSlac,
+    V2gEnded,
+    V2gPhaseChanged,
+    WatchLink,
+)
+from controller.slac.timing import TT_MATCH_JOIN_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OSCILLATOR_RETAIN_S = 1.5
+"""Oscillator kept after SessionStop, so that the vehicle sees B2 while it opens. [V2G-DC-968]"""
+T_STEP_EF_S = 4.0
+"""State F between two tries, so that the vehicle begins anew. ISO 15118-3 Table 3: 4 s at least."""
+C_SEQU_RETRY = 2
+"""Tries of SLAC behind a step through state F, after the first (ISO 15118-3 Table 3)."""
+
+NORMAL_END = "session ended normally"
+
+
+def _pilot(signal: PilotChanged) -> str:
+    letter = signal.state.letter
+    if letter == "A":
+        return "unplugged"
+    return "plugged" if letter in "BCD" else ""
+
+
+def _inlet(signal: InletPilotChanged) -> str:
+    if not signal.plugged:
+        return "unplugged"
+    return "digital" if signal.digital else "plugged"
+
+
+TRIGGERS: dict[type[Output], str | Callable[[Any], str]] = {
+    PilotChanged: _pilot,
+    InletPilotChanged: _inlet,
+    InterlockReport: lambda s: "fault" if s.latched else "fault_cleared",
+    SlacMatched: "slac_matched",
+    SlacFailed: "slac_failed",
+    ModemFailed: "slac_failed",
+    LinkChanged: lambda s: "link_up" if s.up else "link_down",
+    SdpFailed: "sdp_failed",
+    V2gEnded: "v2g_ended",
+    StopRequest: "stop",
+}
+
+
+class Station(TableMachine):
+    """What both roles share: the first reason is kept, each state is announced."""
+
+    def __init__(self, *, slac: bool = True) -> None:
+        super().__init__()
+        self.uses_slac = slac
+        self.phase = Phase.IDLE
+        self.reason = ""
+        self.normal = False
+        self.ended = False
+
+    def receive_signal(self, signal: Output, now: float) -> list[Output]:
+        """Take one fact from another core; facts that interest no row change nothing."""
+        self.now, self.rx = now, signal
+        before = self.state
+        self.classify(signal)
+        return self._announced(before)
+
+    def handle_timer(self, now: float) -> list[Output]:
+        """Fire the present state's deadline."""
+        before = self.state
+        self.out = super().handle_timer(now)
+        return self._announced(before)
+
+    def classify(self, signal: Output) -> None:
+        """Turn a fact into a trigger; a session's phase is noted only while there is a session."""
+        if isinstance(signal, V2gPhaseChanged):
+            if self.state.name == "CONNECTED":
+                self.phase = signal.phase
+            return
+        which = TRIGGERS.get(type(signal))
+        trigger = which(signal) if callable(which) else which
+        if trigger:
+            getattr(self, trigger)()
+
+    def _announced(self, before: Enum) -> list[Output]:
+        out = self.drain()
+        if self.state is not before:
+            out.append(StationChanged(self.state.value, self.reason))
+        return out
+
+    # triggers
+
+    def plugged(self) -> bool:
+        """The other side is there."""
+        return False
+
+    def unplugged(self) -> bool:
+        """The other side is gone."""
+        return False
+
+    def digital(self) -> bool:
+        """Vehicle: the charger drives 5 %."""
+        return False
+
+    def fault(self) -> bool:
+        """The interlock has latched a fault."""
+        return False
+
+    def fault_cleared(self) -> bool:
+        """No fault is latched."""
+        return False
+
+    def slac_matched(self) -> bool:
+        """The other side's modem is found."""
+        return False
+
+    def slac_failed(self) -> bool:
+        """Nobody matched."""
+        return False
+
+    def link_up(self) -> bool:
+        """Both modems are in one network."""
+        return False
+
+    def link_down(self) -> bool:
+        """The powerline link is gone."""
+        return False
+
+    def sdp_failed(self) -> bool:
+        """Vehicle: no charger answered SDP."""
+        return False
+
+    def v2g_ended(self) -> bool:
+        """The V2G session is over."""
+        return False
+
+    def stop(self) -> bool:
+        """Someone asks for the end before V2G has begun."""
+        return False
+
+    # guards
+
+    def without_modem(self) -> bool:
+        """Is there no modem, so that the other side is reached at once?"""
+        return not self.uses_slac
+
+    # actions
+
+    def begin(self) -> None:
+        """Start a plug-in with a clean slate."""
+        self.phase = Phase.CONNECTED
+        self.reason, self.normal, self.ended = "", False, False
+
+    def start_slac(self) -> None:
+        """Begin matching."""
+        self.out.append(StartSlac())
+
+    def stop_slac(self) -> None:
+        """Leave the network."""
+        self.out += [WatchLink(on=False), StopSlac()]
+
+    def watch_link(self) -> None:
+        """Wait for the modems to find each other."""
+        self.out.append(WatchLink(on=True))
+
+    def start_sdp(self) -> None:
+        """Let the IP side begin."""
+        self.out.append(StartSdp())
+
+    def stop_sdp(self) -> None:
+        """End the IP side."""
+        self.out.append(StopSdp())
+
+    def note_reason(self) -> None:
+        """Remember why, if this is the first reason."""
+        rx = self.rx
+        if isinstance(rx, V2gEnded) and rx.normal:
+            self.normal = not self.reason
+            self.reason = self.reason or rx.reason or NORMAL_END
+        elif not self.reason:
+            self.reason = self._why(rx)
+
+    def note_timeout(self) -> None:
+        """Remember which wait came to its end."""
+        self.reason = self.reason or f"no powerline link within {TT_MATCH_JOIN_S:g} s"
+
+    def report_end(self) -> None:
+        """Say once per plug-in how it ended."""
+        if not self.ended:
+            self.ended = True
+            self.out.append(SessionEnded(self.reason or "unplugged", self.normal))
+
+    @staticmethod
+    def _why(rx: Output | None) -> str:
+        if isinstance(rx, V2gEnded | SlacFailed | ModemFailed | SdpFailed | StopRequest):
+            return rx.reason
+        if isinstance(rx, InterlockReport):
+            return rx.latched
+        return "powerline link lost" if isinstance(rx, LinkChanged) else "unplugged"
+
+
+class EvseState(Enum):
+    """The charger's plug-in."""
+
+    UNPLUGGED = "unplugged"
+    OUT_OF_SERVICE = "out of service"
+    MATCHING = "matching"
+    STEPPING = "stepping through F"
+    JOINING = "joining"
+    CONNECTED = "connected"
+    RETAINING = "session over"
+    ENDED = "waiting for unplug"
+
+
+E = EvseState
+PLUGGED = [E.MATCHING, E.STEPPING, E.JOINING, E.CONNECTED, E.RETAINING, E.ENDED]
+STARTING = [E.MATCHING, E.STEPPING, E.JOINING]
+STEP = ["count_try", "stop_slac", "not_available"]
+DIRECT = ["begin", "drive_digital", "start_sdp"]
+STEADY_END = ["note_reason", "power_off", "steady", "stop_slac", "stop_sdp", "report_end"]
+
+
+class EvseStation(Station):
+    """Charger: from plug to unplug."""
+
+    TABLE: ClassVar = [
+        row(
+            "unplugged",
+            PLUGGED,
+            E.UNPLUGGED,
+            do=[*STEADY_END, "idle"],
+        ),
+        row("fault", E.UNPLUGGED, E.OUT_OF_SERVICE, do="not_available"),
+        row("fault_cleared", E.OUT_OF_SERVICE, E.UNPLUGGED, do="steady"),
+        row("fault", STARTING, E.ENDED, do=STEADY_END),
+        row("plugged", E.UNPLUGGED, E.CONNECTED, "without_modem", DIRECT),
+        row("plugged", E.UNPLUGGED, E.MATCHING, do=["begin", "drive_digital", "start_slac"]),
+        row("stop", STARTING, E.ENDED, do=STEADY_END),
+        row("slac_matched", E.MATCHING, E.JOINING, do="watch_link"),
+        row("slac_failed", E.MATCHING, E.STEPPING, "may_retry", STEP),
+        row("slac_failed", E.MATCHING, E.ENDED, do=STEADY_END),
+        row("timeout", E.STEPPING, E.MATCHING, do=["drive_digital", "start_slac"]),  # T_step_EF
+        row("link_up", E.JOINING, E.CONNECTED, do="start_sdp"),
+        row("timeout", E.JOINING, E.ENDED, do=["note_timeout", *STEADY_END[1:]]),  # TT_match_join
+        row("v2g_ended", E.CONNECTED, E.RETAINING, "ended_normally", ["note_reason", "power_off"]),
+        row("v2g_ended", E.CONNECTED, E.ENDED, do=STEADY_END),
+        row("link_down", E.CONNECTED, E.ENDED, do=STEADY_END),
+        row("timeout", E.RETAINING, E.ENDED, do=STEADY_END[2:]),  # [V2G-DC-968]
+    ]
+    INITIAL = E.UNPLUGGED
+    DEADLINE_S: ClassVar = {
+        E.STEPPING: T_STEP_EF_S,
+        E.JOINING: TT_MATCH_JOIN_S,
+        E.RETAINING: OSCILLATOR_RETAIN_S,
+    }
+    ENDLESS: ClassVar = [E.UNPLUGGED, E.OUT_OF_SERVICE, E.MATCHING, E.CONNECTED, E.ENDED]
+    """States whose end another core watches: SLAC its own timers, V2G its own, people the rest."""
+
+    def __init__(self, *, slac: bool = True) -> None:
+        super().__init__(slac=slac)
+        self.retries = 0
+
+    # guards
+
+    def may_retry(self) -> bool:
+        """Is another try of SLAC allowed (C_sequ_retry)?"""
+        return self.retries < C_SEQU_RETRY
+
+    def ended_normally(self) -> bool:
+        """Did the session end with SessionStop?"""
+        return isinstance(self.rx, V2gEnded) and self.rx.normal
+
+    # actions
+
+    def begin(self) -> None:
+        """Start a plug-in with a clean slate."""
+        super().begin()
+        self.retries = 0
+
+    def drive_digital(self) -> None:
+        """5 %: the vehicle is to talk."""
+        self.out.append(DutyRequest(DUTY_DIGITAL))
+
+    def steady(self) -> None:
+        """Oscillator off: X1."""
+        self.out.append(DutyRequest(DUTY_STEADY_HIGH))
+
+    def not_available(self) -> None:
+        """State F."""
+        self.out.append(DutyRequest(DUTY_STEADY_LOW))
+
+    def count_try(self) -> None:
+        """One try of SLAC is used up."""
+        self.retries += 1
+
+    def power_off(self) -> None:
+        """Whatever was asked for: no power any more."""
+        self.phase = Phase.CONNECTED
+        self.out.append(OutputRequest(Phase.CONNECTED))
+
+    def idle(self) -> None:
+        """Nothing is plugged in."""
+        self.phase = Phase.IDLE
+        self.out.append(OutputRequest(Phase.IDLE))
+
+
+class PevState(Enum):
+    """The vehicle's plug-in."""
+
+    UNPLUGGED = "unplugged"
+    WAITING = "waiting for digital communication"
+    MATCHING = "matching"
+    JOINING = "joining"
+    CONNECTED = "connected"
+    ENDED = "waiting for unplug"
+
+
+P = PevState
+FREE = [P.UNPLUGGED, P.WAITING]
+VEHICLE_END = ["note_reason", "open_s2", "stop_slac", "stop_sdp", "report_end"]
+
+
+class PevStation(Station):
+    """Vehicle: from plug to unplug."""
+
+    TABLE: ClassVar = [
+        row(
+            "unplugged",
+            [P.WAITING, P.MATCHING, P.JOINING, P.CONNECTED, P.ENDED],
+            P.UNPLUGGED,
+            do=[*VEHICLE_END, "idle"],
+        ),
+        row("digital", FREE, P.CONNECTED, "without_modem", ["begin", "start_sdp"]),
+        row("digital", FREE, P.MATCHING, do=["begin", "start_slac"]),
+        row("plugged", P.UNPLUGGED, P.WAITING, do="begin"),
+        row("stop", [P.WAITING, P.MATCHING, P.JOINING], P.ENDED, do=VEHICLE_END),
+        row("slac_matched", P.MATCHING, P.JOINING, do="watch_link"),
+        row("slac_failed", P.MATCHING, P.ENDED, do=VEHICLE_END),
+        row("link_up", P.JOINING, P.CONNECTED, do="start_sdp"),
+        row("timeout", P.JOINING, P.ENDED, do=["note_timeout", *VEHICLE_END[1:]]),  # TT_match_join
+        row("sdp_failed", P.CONNECTED, P.ENDED, do=VEHICLE_END),
+        row("v2g_ended", P.CONNECTED, P.ENDED, do=VEHICLE_END),
+    ]
+    INITIAL = P.UNPLUGGED
+    DEADLINE_S: ClassVar = {P.JOINING: TT_MATCH_JOIN_S}
+    ENDLESS: ClassVar = [P.UNPLUGGED, P.WAITING, P.MATCHING, P.CONNECTED, P.ENDED]
+    """SLAC, SDP and V2G watch their own time; the rest waits for the charger or the driver."""
+
+    # actions
+
+    def open_s2(self) -> None:
+        """Back to state B."""
+        self.phase = Phase.CONNECTED
+        self.out.append(S2Request(closed=False))
+
+    def idle(self) -> None:
+        """Nothing is plugged in."""
+        self.phase = Phase.IDLE

@@ -1,0 +1,206 @@
+"""Source of the readers: see `source`."""
+
+from controller.v2g.exi.grammar import ComplexType, Slot, State, ValueType
+from controller.v2g.exi.runtime import open_class
+from controller.v2g.exi.schema import UNBOUNDED, Binary, Boolean, ExiEnum, Integer, Text
+from controller.v2g.exi.source import (
+    SMALL_BITS,
+    Simple,
+    Source,
+    Step,
+    is_signed,
+    last_state,
+    limit_of,
+    steps_of,
+    table_name,
+    width_of,
+)
+
+
+class ReaderSource(Source):
+    """Makes the source of one reader. `e` is the number of the event that was read last."""
+
+    def __init__(self, names: dict[str, object]) -> None:
+        super().__init__(names)
+        self._run: list[tuple[int, str]] = []  # width and statement; no statement for zeros
+
+    def make(self, type_: ComplexType) -> str:
+        """Return the source of `read_X`. Raises UnsupportedError."""
+        assert type_.cls is not None
+        self.put(f"o = {self.name(f'Open{type_.name}', open_class(type_.cls))}()")
+        self._content(type_)
+        self._flush()
+        self.put(f"o.__class__ = {self.name(type_.name, type_.cls)}")
+        self.put("return o, s")
+        return "\n".join([f"def read_{type_.name}(m, s):", *self.lines])
+
+    def _take(self, width: int, statement: str = "") -> None:
+        """Take bits: zeros, or those of a statement that has {0} for them, {1} if only tested."""
+        self._run.append((width, statement))
+
+    def _flush(self) -> None:
+        """Put the statements that read the run."""
+        run, self._run = self._run, []
+        if not run:
+            return
+        total = sum(width for width, _ in run)
+        self.put(f"s -= {total}")
+        bits = f"m >> s & {(1 << total) - 1:#x}"
+        if len(run) == 1 and run[0][1]:
+            self.put(run[0][1].format(bits, bits))
+            return
+        self.put(f"w = {bits}")
+        zeros, left, statements = 0, total, []
+        for width, statement in run:
+            left -= width
+            mask = (1 << width) - 1
+            if statement:
+                value = f"w >> {left}" if left + width == total else f"w >> {left} & {mask}"
+                statements.append(statement.format(value, f"w & {mask << left:#x}"))
+            else:
+                zeros |= mask << left
+        if zeros:
+            self.deviate_if(f"w & {zeros:#x}")
+        for statement in statements:
+            self.put(statement)
+
+    def _content(self, type_: ComplexType) -> None:
+        steps = steps_of(type_)
+        for step, _ in steps:
+            for slot, _ in step.choices if step.is_choice else step.choices[:1]:
+                if step.is_choice or (step.least == 0 and not slot.many):
+                    self.put(f"o.{slot.attr} = None")
+        is_certain = self._event(type_.start, 0)
+        for step, state in steps:
+            is_certain = self._step(type_, step, state, is_certain)
+        if not is_certain:
+            self.deviate_if(f"e != {steps[-1][0].after}")
+
+    def _event(self, state: State, base: int) -> bool:
+        """Read an event code, 0 for number `base`; return whether there is but one event."""
+        if len(state.events) == 1:
+            self._take(state.bits)
+            return True
+        self._take(state.bits, f"e = ({{0}}) + {base}" if base else "e = {0}")
+        self._flush()
+        return False
+
+    def _step(self, type_: ComplexType, step: Step, state: State, is_certain: bool) -> bool:
+        if step.most != 1:
+            self._list(step, state, is_certain)
+            return False
+        if step.least == 0:
+            with self.block(f"if e < {step.after}:"):
+                self._occurrence(type_, step)
+                self._event_number(state, step.after)
+            return False
+        if len(step.choices) == 1 and not is_certain:
+            self.deviate_if(f"e != {step.first}")
+        self._occurrence(type_, step)
+        return self._event(state, step.after)
+
+    def _event_number(self, state: State, base: int) -> None:
+        """Read an event code; leave the number in `e` in any case."""
+        if self._event(state, base):
+            self._flush()
+            self.put(f"e = {base}")
+
+    def _occurrence(self, type_: ComplexType, step: Step) -> None:
+        """Read the one that `e` says."""
+        if step.is_group:
+            table = f"READ_{type_.name or 'BODY'}_{step.slot.name}"
+            self.groups.append((table, step))
+            self.put(f"o.{step.slot.attr}, s = {table}[e](m, s)")
+        elif step.is_choice:
+            for number, (slot, value_type) in enumerate(step.choices, step.first):
+                with self.block(f"{'if' if number == step.first else 'elif'} e == {number}:"):
+                    self._value(slot, value_type, f"o.{slot.attr}")
+                    self._flush()
+            with self.block("else:"):
+                self.put("raise Deviation")
+        else:
+            self._value(step.slot, step.choices[0][1], f"o.{step.slot.attr}")
+
+    def _list(self, step: Step, state: State, is_certain: bool) -> None:
+        if is_certain:
+            self._flush()
+            self.put(f"e = {step.first}")
+        elif step.least:
+            self.deviate_if(f"e != {step.first}")
+        self.put("items = []")
+        with self.block(f"while e == {step.first}:"):
+            self._value(step.slot, step.choices[0][1], "x")
+            self._flush()
+            self.put("items.append(x)")
+            if step.most == UNBOUNDED:
+                self.deviate_if(f"len(items) > {step.bound}")
+                self._event(state, step.first)
+            else:
+                with self.block(f"if len(items) < {step.bound}:"):
+                    self._event(state, step.first)
+                with self.block("else:"):
+                    self._event_number(last_state(step, state), step.after)
+        self.put(f"o.{step.slot.attr} = tuple(items)")
+
+    def _value(self, slot: Slot, type_: ValueType, target: str) -> None:
+        if isinstance(type_, ComplexType):
+            if type_.cls is None:
+                self._content(type_)
+                return
+            self._flush()
+            self.needed.append(type_)
+            self.put(f"{target}, s = read_{type_.name}(m, s)")
+            return
+        if slot.kind == "element":
+            self._take(1)
+        self._simple(type_, target)
+        if slot.kind == "element":
+            self._take(1)
+
+    def _simple(self, type_: Simple, target: str) -> None:
+        width = width_of(type_)
+        if width is None:
+            self._varint(type_, target)
+        elif isinstance(type_, Boolean):
+            self._take(1, f"{target} = {{1}} != 0")
+        elif isinstance(type_, Integer):
+            self._fixed_integer(type_, width, target)
+        else:
+            assert isinstance(type_, type)
+            assert issubclass(type_, ExiEnum)
+            members = self.name(f"{type_.__name__}_OF", tuple(type_))
+            self._take(width, f"{target} = {members}[{{0}}]")
+
+    def _fixed_integer(self, type_: Integer, width: int, target: str) -> None:
+        least = type_.least
+        most = type_.most if type_.accepted is None else type_.accepted
+        assert least is not None
+        assert most is not None
+        if (least, most) == (0, (1 << width) - 1):
+            self._take(width, f"{target} = {{0}}")
+        elif width <= SMALL_BITS:
+            table = self.name(table_name("VALUE", least, most), tuple(range(least, most + 1)))
+            self._take(width, f"{target} = {table}[{{0}}]")
+        else:
+            self._take(width, f"{target} = x = ({{0}}) + {least}")
+            self._flush()
+            self.deviate_if(f"x > {most}")
+
+    def _varint(self, type_: Simple, target: str) -> None:
+        if is_signed(type_):
+            self._take(1, "negative = {1}")
+        self._take(8, "x = {0}")
+        self._flush()
+        with self.block("if x > 127:"):
+            self.put("s -= 8")
+            self.put("y = m >> s & 255")
+            self.put("x += (y << 7) - 128")
+            with self.block("if y > 127:"):
+                self.put("x, s = octets(m, s, x - 16384)")
+                self.deviate_if(f"x > {limit_of(type_)}")
+        if isinstance(type_, Text):
+            self.put(f"{target}, s = text(m, s, x - 2)")
+        elif isinstance(type_, Binary):
+            self.put(f"{target}, s = binary(m, s, x, {type_.most})")
+        else:
+            self.put(f"{target} = ~x if negative else x" if is_signed(type_) else f"{target} = x")

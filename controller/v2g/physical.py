@@ -1,0 +1,18 @@
+"""Volts, amperes, watts and watt-hours as DIN 70121 carries them. Pure and quick."""
+
+from controller.v2g.messages.din import PhysicalValue, Unit
+
+MOST = 3.2e7  # just below 32767 x 10^3, the largest physical value
+
+
+def physical(amount: float, unit: Unit) -> PhysicalValue:
+    """Return an amount in tenths where they fit, else with fewer digits; clamped, never raising.
+
+    Tenths are what most cars and chargers send for volts and amperes.
+    """
+    tenths = amount * 10.0
+    if -32768.0 < tenths < 32767.0:
+        return PhysicalValue(multiplier=-1, unit=unit, value=round(tenths))
+    if amount != amount:  # not a number: say nothing rather than something wrong
+        return PhysicalValue(multiplier=0, unit=unit, value=0)
+    return PhysicalValue.from_si(min(max(amount, -MOST), MOST), unit)

@@ -1,0 +1,425 @@
+"""DIN 70121, charger: which request is legal when, and what the charger does besides answering.
+
+Theory of operation. A state is named after what is expected next. A request that `TABLE` has no row
+for is answered FAILED_SequenceError, one with a foreign session id FAILED_UnknownSession
+([V2G-DC-666]: answered, never ignored). For a legal one the pure handler makes the response; when
+that is a success the request's own trigger is fired, else `refused`. So the table knows nothing of
+bytes, and the handlers nothing of states.
+
+Three ways out, all of which end with power off and a latched reason:
+
+* the vehicle ends: PowerDelivery(false); its answer is held back until the current is gone, at most
+  1.5 s (RAMP_DOWN); WeldingDetection waits likewise for pilot state B (WAIT_STATE_B);
+* we end: a StopRequest makes the answers say EVSE_Shutdown; whoever does not heed that within its
+  time is switched off. Emergency stop, interlock, or a pilot that leaves C and D switch off at
+  once, while the answers go on and tell the status code, so that the vehicle can end in good order;
+* something fails: a FAILED answer or silence switches off; SessionStop is still answered, as in
+  every state, because several vehicles keep the plug locked without that answer.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from controller.errors import ExiError
+from controller.machine import TableMachine
+from controller.signals import (
+    CableCheckState,
+    CloseConnection,
+    ContactorRequest,
+    Output,
+    OutputRequest,
+    PeerMisbehaved,
+    Phase,
+    PilotChanged,
+    PowerEnvelope,
+    PowerReport,
+    SendData,
+    V2gEnded,
+    V2gPhaseChanged,
+)
+from controller.signals import MessageReceived as Received
+from controller.signals import MessageSent as Sent
+from controller.v2g import secc_din_handlers as handlers
+from controller.v2g import v2gtp
+from controller.v2g.messages import din
+from controller.v2g.messages.din import EvseProcessing, ResponseCode
+from controller.v2g.secc_din_responses import refuse
+from controller.v2g.secc_din_table import DEADLINE_S, ENERGISED, HOLDING, LEGAL, TABLE, WORKING, S
+from controller.v2g.session import SeccSession, Stop
+from controller.v2g.timing import SECC_ABORT_LINGER_S
+
+_Handler = Callable[[Any, SeccSession, PowerReport | None, PowerEnvelope, float], handlers.Answer]
+
+HANDLERS: dict[type[din.BodyElement], tuple[str, _Handler | None]] = {
+    din.SessionSetupReq: ("session_setup_req", handlers.handle_session_setup),
+    din.ServiceDiscoveryReq: ("service_discovery_req", handlers.handle_service_discovery),
+    din.ServiceDetailReq: ("service_detail_req", handlers.handle_service_detail),
+    din.ServicePaymentSelectionReq: (
+        "service_payment_selection_req",
+        handlers.handle_service_payment_selection,
+    ),
+    din.ContractAuthenticationReq: (
+        "contract_authentication_req",
+        handlers.handle_contract_authentication,
+    ),
+    din.ChargeParameterDiscoveryReq: (
+        "charge_parameter_discovery_req",
+        handlers.handle_charge_parameter_discovery,
+    ),
+    din.CableCheckReq: ("cable_check_req", handlers.handle_cable_check),
+    din.PreChargeReq: ("pre_charge_req", handlers.handle_pre_charge),
+    din.PowerDeliveryReq: ("power_delivery_req", handlers.handle_power_delivery),
+    din.CurrentDemandReq: ("current_demand_req", handlers.handle_current_demand),
+    din.WeldingDetectionReq: ("welding_detection_req", handlers.handle_welding_detection),
+    din.SessionStopReq: ("session_stop_req", handlers.handle_session_stop),
+    # not for DC with external payment: no row has these triggers, so they are out of order always
+    din.PaymentDetailsReq: ("payment_details_req", None),
+    din.ChargingStatusReq: ("charging_status_req", None),
+    din.MeteringReceiptReq: ("metering_receipt_req", None),
+    din.CertificateUpdateReq: ("certificate_update_req", None),
+    din.CertificateInstallationReq: ("certificate_installation_req", None),
+}
+"""Request type -> (its trigger, its handler)."""
+
+RESIDUAL_CURRENT_A = 1.0  # IEC 61851-23: below this the supply may be disconnected
+PROTOCOL = "din"
+
+
+def trigger_of(req: din.BodyElement) -> str:
+    """Return the trigger of a request; PowerDelivery has one for each direction."""
+    if isinstance(req, din.PowerDeliveryReq):
+        return "power_on_req" if req.ready_to_charge_state else "power_off_req"
+    return HANDLERS[type(req)][0]
+
+
+class DinSecc(TableMachine):
+    """The DIN conversation of one connection; reused for the next one after `begin`."""
+
+    TABLE = TABLE
+    INITIAL = S.IDLE
+    DEADLINE_S: ClassVar[dict[S, float]] = DEADLINE_S
+    state: S
+
+    def __init__(self, rng: Callable[[int], bytes]) -> None:
+        super().__init__()
+        self._rng = rng
+        self.session = SeccSession()
+        self.limits = PowerEnvelope(0.0, 0.0, 0.0, 0.0, 0.0)
+        """What holds now; set by whoever owns this core."""
+        self._response: din.BodyElement | None = None
+        self._held: din.BodyElement | None = None
+        self._phase = Phase.CONNECTED
+
+    def _declared(self) -> bool:
+        """Stand for a trigger, which the table replaces."""
+        return False
+
+    start = give_up = lost = refused = current_gone = state_b = _declared
+    session_setup_req = service_discovery_req = service_detail_req = _declared
+    service_payment_selection_req = contract_authentication_req = _declared
+    charge_parameter_discovery_req = cable_check_req = pre_charge_req = _declared
+    power_on_req = power_off_req = current_demand_req = _declared
+    welding_detection_req = session_stop_req = _declared
+
+    # --- from the connection
+
+    def begin(self, session: SeccSession, now: float) -> list[Output]:
+        """Expect SessionSetupReq; the protocol has just been agreed."""
+        self.session = session
+        self._response = self._held = None
+        self._phase = Phase.IDLE
+        self.now = now
+        self.start()
+        return self.drain()
+
+    def receive_data(self, payload: bytes, now: float) -> list[Output]:
+        """Answer one EXI payload."""
+        self.now = now
+        try:
+            message = din.decode(payload)
+        except ExiError as error:
+            self.fail(f"vehicle sent an unreadable message: {error}", now)
+            return [PeerMisbehaved(str(error), "DIN 70121"), *self.drain()]
+        req = message.body
+        if req is None or type(req) not in HANDLERS:
+            what = "an empty message" if req is None else type(req).__name__
+            self.fail(f"vehicle sent {what}, which is no request", now)
+            return [PeerMisbehaved(f"{what} from the vehicle", "DIN 70121"), *self.drain()]
+        self.out.append(Received(type(req).__name__, PROTOCOL))
+        self._receive(req, message.session_id)
+        return self.drain()
+
+    def connection_lost(self, now: float) -> list[Output]:
+        """End: the peer closed the connection, or it broke."""
+        self.now = now
+        if self.state is not S.DISCONNECT:
+            self.session.latch(f"connection lost in state {self.state.value}")
+        self.lost()
+        return self.drain()
+
+    def fail(self, reason: str, now: float) -> None:
+        """Switch off and close at once; outputs wait for `drain`."""
+        self.now = now
+        self.session.latch(reason)
+        self.give_up()
+
+    def _receive(self, req: din.BodyElement, session_id: bytes) -> None:
+        session, report = self.session, self.session.report
+        trigger, handler = trigger_of(req), HANDLERS[type(req)][1]
+        self.rx, self._held = req, None
+        known = session_id == session.session_id or isinstance(req, din.SessionSetupReq)
+        if not known:
+            self._refuse(req, ResponseCode.FAILED_UnknownSession)
+            return
+        if handler is None or (self.state, trigger) not in LEGAL:
+            self._refuse(req, ResponseCode.FAILED_SequenceError)
+            return
+        self._note_start(trigger)
+        response, outputs = handler(req, session, report, self.limits, self.now)
+        self._response = response
+        code: ResponseCode = response.response_code  # type: ignore[attr-defined]
+        if code.value.startswith("FAILED") and not self._may_wait(trigger):
+            self._fail_with(response, code)
+            return
+        self._emit(outputs)
+        self._fire(trigger)
+        if self.state in HOLDING:
+            self._held = req
+            self._look_at_report()
+        else:
+            self._send(response)
+
+    def _fire(self, trigger: str) -> None:
+        fire: Callable[[], bool] = getattr(self, trigger)
+        fire()
+
+    def _may_wait(self, trigger: str) -> bool:
+        """Whether a failure may still turn into a success within the performance time."""
+        return trigger == "welding_detection_req" and self.session.pilot_ready
+
+    def _refuse(self, req: din.BodyElement, code: ResponseCode) -> None:
+        response = refuse(req, code, self.session, self.session.report, self.limits)
+        if response is not None:
+            self._fail_with(response, code)
+
+    def _fail_with(self, response: din.BodyElement, code: ResponseCode) -> None:
+        name = type(response).__name__
+        self.session.latch(f"{name} {code.value} in state {self.state.value}")
+        if code in (ResponseCode.FAILED_SequenceError, ResponseCode.FAILED_UnknownSession):
+            self.out.append(PeerMisbehaved(f"{name} {code.value}", "[V2G-DC-666]"))
+        self.refused()
+        self._send(response)
+
+    def _send(self, response: din.BodyElement) -> None:
+        code: ResponseCode = response.response_code  # type: ignore[attr-defined]
+        message = din.Message(session_id=self.session.session_id, body=response)
+        frame = v2gtp.encode(v2gtp.PayloadType.EXI, din.encode(message))
+        self.out.append(SendData(frame))
+        self.out.append(Sent(type(response).__name__, PROTOCOL, code.value))
+
+    def _note_start(self, trigger: str) -> None:
+        """Note when a phase of several messages began: its time runs from the first request."""
+        session = self.session
+        if trigger == "session_setup_req":
+            session.session_id = self._new_session_id()
+            self._enter(Phase.CONNECTED)
+        elif trigger == "contract_authentication_req" and session.authorisation_at is None:
+            session.authorisation_at = self.now
+        elif trigger == "charge_parameter_discovery_req" and session.parameters_at is None:
+            session.parameters_at = self.now
+        elif trigger == "cable_check_req" and session.cable_check_at is None:
+            session.cable_check_at = self.now
+            report = session.report
+            session.cable_check_fresh = report is not None and not _is_result(report)
+
+    def _new_session_id(self) -> bytes:
+        session_id = self._rng(8)
+        return session_id if any(session_id) else b"\x00" * 7 + b"\x01"  # 0 means "no session"
+
+    def _emit(self, outputs: list[Output]) -> None:
+        """Append a handler's outputs, each request for output after the phase it belongs to."""
+        for output in outputs:
+            if isinstance(output, OutputRequest):
+                if output.phase is Phase.PRE_CHARGE:
+                    self._keep_target(output.voltage_v)
+                self._enter(output.phase)
+            self.out.append(output)
+
+    def _keep_target(self, voltage_v: float) -> None:
+        session = self.session
+        moved = abs(voltage_v - session.target_voltage_v) > handlers.PRE_CHARGE_TOLERANCE_V
+        if session.pre_charge_at is None or moved:
+            session.pre_charge_at = self.now
+        session.target_voltage_v = voltage_v
+
+    def _enter(self, phase: Phase) -> None:
+        if phase is not self._phase:
+            self._phase = phase
+            self.out.append(V2gPhaseChanged(phase))
+
+    # --- from the power stage, the pilot and the station
+
+    def receive_report(self, report: PowerReport, now: float) -> list[Output]:
+        """Keep the latest measurement; answer what waited for it."""
+        self.now = now
+        self.session.report = report
+        if self.session.cable_check_at is not None and not _is_result(report):
+            self.session.cable_check_fresh = True
+        self._look_at_report()
+        return self.drain()
+
+    def _look_at_report(self) -> None:
+        report = self.session.report
+        if self.state is not S.RAMP_DOWN or report is None:
+            return
+        if handlers.is_fresh(report, self.now) and abs(report.current_a) < RESIDUAL_CURRENT_A:
+            self.current_gone()
+
+    def receive_pilot(self, pilot: PilotChanged, now: float) -> list[Output]:
+        """Unplugged: end. No longer C or D while power is on: off at once."""
+        self.now = now
+        letter = pilot.state.letter
+        self.session.pilot_ready = letter in "CD"
+        if letter == "A":
+            self.fail("vehicle unplugged", now)
+        elif letter in "EF" and self.state in [*ENERGISED, *HOLDING]:
+            self._abort(Stop.EMERGENCY, f"pilot in state {letter}")
+        elif letter == "B" and self.state in ENERGISED and self._phase in _POWER:
+            self._abort(Stop.MALFUNCTION, f"vehicle opened S2 in state {self.state.value}")
+        elif letter == "B":
+            self.state_b()
+        return self.drain()
+
+    def stop(self, reason: str, patience_s: float, now: float) -> list[Output]:
+        """Ask the vehicle to end; switch off if it does not within `patience_s`."""
+        self.now = now
+        self.session.latch(reason, normal=True)
+        self.session.raise_stop(Stop.SHUTDOWN)
+        if self.state in WORKING:
+            self.session.deadlines.arm_once("patience", now + patience_s)
+        return self.drain()
+
+    def abort(self, stop: Stop, reason: str, now: float) -> list[Output]:
+        """Switch off now; the vehicle is told by the status code of the next answers."""
+        self.now = now
+        self._abort(stop, reason)
+        return self.drain()
+
+    def _abort(self, stop: Stop, reason: str) -> None:
+        self.session.latch(reason)
+        self.session.raise_stop(stop)
+        if self.state in WORKING:
+            self.switch_off()
+            self.session.deadlines.arm_once("end", self.now + SECC_ABORT_LINGER_S)
+
+    def next_timer(self) -> float | None:
+        """Return the earliest of the state's deadline and the named ones."""
+        times = [t for t in (super().next_timer(), self.session.deadlines.next()) if t is not None]
+        return min(times) if times else None
+
+    def handle_timer(self, now: float) -> list[Output]:
+        """Act on what has become due."""
+        outputs = super().handle_timer(now)
+        self.now = now
+        for name in self.session.deadlines.take_expired(now):
+            if name == "patience":
+                self.session.fault = True
+                self._abort(Stop.SHUTDOWN, "vehicle did not heed our stop")
+            else:
+                self.give_up()
+        return outputs + self.drain()
+
+    # --- guards
+
+    def is_ongoing(self) -> bool:
+        """Whether our answer asks the vehicle to ask again."""
+        return getattr(self._response, "evse_processing", None) is EvseProcessing.Ongoing
+
+    def is_state_b(self) -> bool:
+        """Whether the vehicle's S2 is open."""
+        return not self.session.pilot_ready
+
+    # --- actions
+
+    def keep_parameters(self) -> None:
+        """Remember the vehicle's limits."""
+        parameters = self.rx.ev_charge_parameter
+        self.session.vehicle_maximum_voltage_v = parameters.ev_maximum_voltage_limit.si
+
+    def latch_vehicle_stop(self) -> None:
+        """The vehicle ends the charge, by wish or because it found something."""
+        error = vehicle_error(self.rx)
+        reason = f"vehicle stopped: {error}" if error else "vehicle stopped the charge"
+        self.session.latch(reason, normal=not error)
+
+    def latch_session_stop(self) -> None:
+        """A SessionStop that nothing announced."""
+        self.session.latch(f"vehicle ended the session in phase {self._phase.value}")
+
+    def latch_silence(self) -> None:
+        """The vehicle sent nothing for too long."""
+        self.session.latch("vehicle fell silent")
+
+    def latch_no_state_b(self) -> None:
+        """WeldingDetection without state B."""
+        self.session.latch("vehicle asked for welding detection without opening S2")
+
+    def power_down(self) -> None:
+        """Let the output ramp down; nothing happens when we switched off before."""
+        if not self.session.power_off:
+            self._enter(Phase.STOPPING)
+            self.out.append(OutputRequest(Phase.STOPPING))
+
+    def finish_power(self) -> None:
+        """Make sure that nothing is on when the session ends."""
+        if self._phase in _POWER:
+            self.power_down()
+        self.out.append(ContactorRequest(False))
+
+    def switch_off(self) -> None:
+        """Power off now."""
+        if not self.session.power_off:
+            self.session.power_off = True
+            self._enter(Phase.FAULT)
+            self.out.append(OutputRequest(Phase.FAULT))
+            self.out.append(ContactorRequest(False))
+
+    def answer_held(self) -> None:
+        """Answer the request that had to wait, with what is known now."""
+        req, self._held = self._held, None
+        if req is None:
+            return
+        handler = HANDLERS[type(req)][1]
+        if handler is None:
+            return
+        response, _ = handler(req, self.session, self.session.report, self.limits, self.now)
+        if isinstance(req, din.PowerDeliveryReq) and not self.session.power_off:
+            self.out.append(ContactorRequest(False))
+        self._send(response)
+
+    def close(self) -> None:
+        """Close the connection and report the end."""
+        self.out.append(CloseConnection(self.session.stop_reason))
+        self.end()
+
+    def end(self) -> None:
+        """Report the end."""
+        session = self.session
+        session.deadlines.clear()
+        self.out.append(V2gEnded(session.stop_reason, session.normal and not session.fault))
+
+
+_POWER = frozenset({Phase.CABLE_CHECK, Phase.PRE_CHARGE, Phase.CHARGE})
+
+
+def _is_result(report: PowerReport) -> bool:
+    return report.cable_check in (CableCheckState.PASSED, CableCheckState.FAILED)
+
+
+def vehicle_error(req: din.BodyElement) -> str:
+    """Return the error that the vehicle reports in a PowerDeliveryReq, or an empty string."""
+    parameter = getattr(req, "ev_power_delivery_parameter", None)
+    if not isinstance(parameter, din.DcEvPowerDeliveryParameter):
+        return ""
+    code = parameter.dc_ev_status.ev_error_code
+    return "" if code in (din.DcEvErrorCode.NO_ERROR, din.DcEvErrorCode.NoData) else code.value

@@ -1,0 +1,260 @@
+"""What the terminal shows of a running session: a live table, or one line an event.
+
+Fed with the same records as the trace and the report. `PlainView` prints to any stream; `LiveView`
+redraws with `rich` on a terminal. Neither knows where the records come from.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from controller.report import side
+from controller.signals import (
+    CloseContactors,
+    EvseInputs,
+    InletPilotChanged,
+    InterlockReport,
+    LinkChanged,
+    MessageReceived,
+    MessageSent,
+    ModemFailed,
+    ModemKeySet,
+    OpenContactors,
+    PeerMisbehaved,
+    PevInputs,
+    PilotChanged,
+    SdpFailed,
+    SeccDiscovered,
+    SessionEnded,
+    SetDuty,
+    SetS2,
+    SlacFailed,
+    SlacMatched,
+    SlacPhaseChanged,
+    StationChanged,
+    StopRequest,
+    V2gEnded,
+    V2gPhaseChanged,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console, RenderableType
+
+REFRESH_HZ = 8
+LOOP_MESSAGES = ("CurrentDemand", "CableCheck", "PreCharge", "WeldingDetection")
+"""Messages of loops: the plain view prints the first of a run and counts the rest."""
+
+
+class View(Protocol):
+    """Something that shows records."""
+
+    def observe(self, now: float, node: str, direction: str, item: Any) -> None:  # noqa: ANN401
+        """Take one record."""
+
+    def say(self, line: str) -> None:
+        """Print one line of text that is not a record."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+def _mac(mac: bytes) -> str:
+    return mac.hex(":")
+
+
+EVENTS: dict[type[Any], Callable[[Any], str]] = {
+    PilotChanged: lambda e: f"pilot {e.state.value}, {e.high_v:.1f} V, duty {e.duty:.0%}",
+    InletPilotChanged: lambda e: (
+        f"inlet {'plugged' if e.plugged else 'empty'}, duty {e.duty:.0%}"
+        + (", digital communication" if e.digital else "")
+    ),
+    SetDuty: lambda e: f"drives the pilot at {e.duty:.0%}",
+    SetS2: lambda e: f"S2 {'closed' if e.closed else 'open'}",
+    StationChanged: lambda e: e.state + (f" ({e.reason})" if e.reason else ""),
+    SlacPhaseChanged: lambda e: f"SLAC: {e.phase}",
+    SlacMatched: lambda e: f"SLAC matched {_mac(e.peer_mac)}, {e.attenuation_db:.1f} dB",
+    SlacFailed: lambda e: f"SLAC failed: {e.reason}",
+    ModemKeySet: lambda e: f"modem has its key, network {e.nid.hex()}",
+    ModemFailed: lambda e: f"modem: {e.reason}",
+    LinkChanged: lambda e: f"powerline link {'up' if e.up else 'down'}",
+    SeccDiscovered: lambda e: f"SDP: charger at port {e.port}, {'TLS' if e.tls else 'no TLS'}",
+    SdpFailed: lambda e: f"SDP failed: {e.reason}",
+    V2gPhaseChanged: lambda e: f"V2G: {e.phase.value}",
+    V2gEnded: lambda e: f"V2G ended: {e.reason}",
+    CloseContactors: lambda e: "contactors close",
+    OpenContactors: lambda e: f"contactors open: {e.reason}",
+    InterlockReport: lambda e: "interlock: " + interlock_text(e),
+    PeerMisbehaved: lambda e: f"peer: {e.reason}",
+    SessionEnded: lambda e: f"session ended: {e.reason}",
+    StopRequest: lambda e: f"stop: {e.reason}",
+}
+"""How each event reads as one line."""
+
+
+def interlock_text(report: InterlockReport) -> str:
+    """Say what the interlock allows, or the first reason why not."""
+    if report.latched:
+        return f"LATCHED {report.latched}"
+    if report.energise:
+        return "power permitted"
+    if report.close_contactors:
+        return "contactors permitted"
+    return report.reasons[0] if report.reasons else "no power"
+
+
+class PlainView:
+    """One line an event: time, who, what."""
+
+    def __init__(self, stream: TextIO = sys.stdout) -> None:
+        self._stream = stream
+        self._last = ""
+        self._repeats = 0
+
+    def observe(self, now: float, node: str, direction: str, item: Any) -> None:  # noqa: ANN401
+        """Print an event; messages of a loop once a run."""
+        if direction != "out":
+            return
+        who = side(node)
+        if isinstance(item, MessageSent):
+            self._message(now, who, item)
+            return
+        line = EVENTS.get(type(item))
+        if line is not None:
+            self._flush(now)
+            self._print(now, who, line(item))
+
+    def _message(self, now: float, who: str, item: MessageSent) -> None:
+        name = item.name.removesuffix("Req").removesuffix("Res")
+        text = f"{item.name}{' ' + item.code if item.code else ''}"
+        if name in LOOP_MESSAGES and name == self._last and item.code in ("", "OK"):
+            self._repeats += 1
+            return
+        self._flush(now)
+        self._last = name if item.code else ""
+        self._print(now, who, text)
+
+    def _flush(self, now: float) -> None:
+        if self._repeats:
+            self._print(now, "", f"... {self._repeats} more {self._last} messages")
+        self._repeats, self._last = 0, ""
+
+    def _print(self, now: float, who: str, text: str) -> None:
+        self.say(f"{now:9.3f} s  {who:<5} {text}")
+
+    def say(self, line: str) -> None:
+        """Print one line of text that is not a record."""
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Nothing to restore."""
+
+
+class LiveView:
+    """A table that is redrawn a few times a second, with the last events below."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        from rich.live import Live
+
+        self._console = console
+        self._title = title
+        self._cells: dict[tuple[str, str], str] = {}
+        self._events: deque[str] = deque(maxlen=12)
+        self._now = 0.0
+        self._live = Live(
+            get_renderable=self._render, console=console, refresh_per_second=REFRESH_HZ
+        )
+        self._live.start()
+
+    def observe(self, now: float, node: str, direction: str, item: Any) -> None:  # noqa: ANN401
+        """Take one record into the picture."""
+        self._now = now
+        who = side(node)
+        update = CELLS.get(type(item))
+        if update is not None:
+            for key, text in update(item).items():
+                self._cells[who, key] = text
+        line = EVENTS.get(type(item)) if direction == "out" else None
+        if line is not None:
+            self._events.append(f"{now:8.2f} s  {who:<5} {line(item)}")
+
+    def _render(self) -> RenderableType:
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(title=f"{self._title}   {self._now:8.1f} s", title_justify="left")
+        table.add_column("", style="bold")
+        table.add_column("charger (evse)", min_width=34)
+        table.add_column("car (pev)", min_width=34)
+        for key in ROWS:
+            table.add_row(
+                key, self._cells.get(("evse", key), ""), self._cells.get(("pev", key), "")
+            )
+        return Group(table, Text("\n".join(self._events), style="dim"))
+
+    def say(self, line: str) -> None:
+        """Print one line above the table."""
+        self._console.print(line, markup=False, highlight=False)
+
+    def close(self) -> None:
+        """Draw once more and stop."""
+        self._live.stop()
+
+
+ROWS = (
+    "station",
+    "pilot",
+    "SLAC",
+    "message",
+    "voltage",
+    "current",
+    "power",
+    "state of charge",
+    "contactors",
+    "interlock",
+)
+
+
+def _charger(e: EvseInputs) -> dict[str, str]:
+    voltage_v, current_a = e.output.voltage_v, e.output.current_a
+    return {
+        "voltage": f"{voltage_v:7.1f} V",
+        "current": f"{current_a:7.1f} A",
+        "power": f"{voltage_v * current_a / 1000:7.1f} kW",
+        "contactors": "CLOSED" if e.contactors.closed else "open",
+    }
+
+
+def _car(e: PevInputs) -> dict[str, str]:
+    vehicle = e.vehicle
+    power_kw = vehicle.inlet_voltage_v * vehicle.inlet_current_a / 1000
+    return {
+        "voltage": f"{vehicle.inlet_voltage_v:7.1f} V at the inlet, {vehicle.battery_voltage_v:.1f} V battery",
+        "current": f"{vehicle.inlet_current_a:7.1f} A of {vehicle.target_current_a:.0f} A wanted",
+        "power": f"{power_kw:7.1f} kW",
+        "state of charge": f"{vehicle.soc_percent:7.1f} %",
+        "contactors": "CLOSED" if e.contactors.closed else "open",
+    }
+
+
+CELLS: dict[type[Any], Callable[[Any], dict[str, str]]] = {
+    PilotChanged: lambda e: {"pilot": f"{e.state.value}  {e.high_v:.1f} V  {e.duty:.0%}"},
+    InletPilotChanged: lambda e: {
+        "pilot": ("plugged" if e.plugged else "empty") + f"  {e.duty:.0%}"
+    },
+    StationChanged: lambda e: {"station": e.state},
+    SlacPhaseChanged: lambda e: {"SLAC": e.phase},
+    SlacMatched: lambda e: {"SLAC": f"matched, {e.attenuation_db:.1f} dB"},
+    LinkChanged: lambda e: {"SLAC": f"link {'up' if e.up else 'down'}"},
+    MessageSent: lambda e: {"message": f"{e.name} {e.code}"},
+    MessageReceived: lambda e: {},
+    InterlockReport: lambda e: {"interlock": interlock_text(e)},
+    EvseInputs: _charger,
+    PevInputs: _car,
+}
+"""What each record changes in the table."""
