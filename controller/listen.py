@@ -7,6 +7,7 @@ file or some packets are damaged, what could be read is shown; 2: not a readable
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -74,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Show one capture; never raises for what a file contains."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a peer's text may be more than the terminal's
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = _decode(args.file, _printer(args), flush=args.file == "-")
         sys.stdout.flush()
@@ -84,6 +88,10 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return 130
     return code
+
+
+add_arguments_decode, run_decode = add_arguments, run
+"""As the command line of `main` looks them up."""
 
 
 def _decode(name: str, printer: _Printer, *, flush: bool) -> int:

@@ -19,6 +19,7 @@ from controller import listen
 from controller.capture import Packet
 from controller.conversation import Conversation
 from controller.entries import Entry
+from controller.main import main
 from controller.netframes import ACK, PSH, SYN, Endpoint, FlowComposer, Segment, tcp_frame
 from controller.trace import PcapngWriter
 from controller.v2g import sdp, v2gtp
@@ -195,6 +196,14 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert target == amount(1205, -1, "A")
 
 
+def test_as_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "c", session_frames())
+    assert main(["decode", "--plain", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == GOLDEN.splitlines()[1:]
+    assert main(["decode", str(tmp_path / "missing")]) == 2
+    assert capsys.readouterr().err.startswith("ccs-pilot decode: ")
+
+
 def test_gzip_and_standard_input(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -327,6 +336,14 @@ def test_a_file_name_that_is_not_utf8(tmp_path: Path) -> None:
         )
         assert b"Traceback" not in done.stderr
         assert done.returncode == (0 if name == path else 2)
+
+
+def test_a_terminal_that_cannot_show_every_letter(tmp_path: Path) -> None:
+    path = write(tmp_path / "c", said(up(offer("urn:caf\u00e9:\u7535"))))
+    command = [sys.executable, "-m", "controller.listen", str(path)]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, timeout=60, check=True, env=environment)
+    assert b"urn:caf\\xe9:\\u7535" in done.stdout
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
