@@ -327,6 +327,19 @@ def test_broken_pipe_is_quiet(tmp_path: Path) -> None:
     process.stderr.close()
 
 
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    path = write(tmp_path / "c", session_frames())
+    command = [sys.executable, "-m", "controller.listen", str(path)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        b"ccs-pilot decode: cannot write the conversation: No space left on device\n"
+    )
+
+
 def test_a_file_name_that_is_not_utf8(tmp_path: Path) -> None:
     path = write(tmp_path / "c", session_frames()).rename(os.fsdecode(bytes(tmp_path) + b"/\xff"))
     for name in (path, tmp_path / "missing"):
