@@ -1,12 +1,14 @@
 """`ccs-pilot decode FILE`: the conversation in a capture file, one line an event.
 
 Standard output has the conversation, standard error what was wrong. Exit code 0: all read; 1: the
-file or some packets are damaged, what could be read is shown; 2: not a readable capture.
+file or some packets are damaged, what could be read is shown; 2: not a readable capture, or the
+conversation could not be written.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -74,16 +76,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Show one capture; never raises for what a file contains."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a peer's text may be more than the terminal's
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = _decode(args.file, _printer(args), flush=args.file == "-")
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough: `| head`
+    except OSError as error:  # of standard output: the capture's own errors are dealt with
         # Python flushes standard output once more at its end; let that go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
+        if isinstance(error, BrokenPipeError):  # the reader has seen enough: `| head`
+            return EXIT_OK
+        _complain(f"cannot write the conversation: {error.strerror or error}")
+        return EXIT_UNREADABLE
     except KeyboardInterrupt:
         return 130
     return code
+
+
+add_arguments_decode, run_decode = add_arguments, run
+"""As the command line of `main` looks them up."""
 
 
 def _decode(name: str, printer: _Printer, *, flush: bool) -> int:

@@ -90,6 +90,8 @@ _LIST_LIMIT = 4
 
 def clean(text: str) -> str:
     """Make a peer's text harmless and short: what cannot be printed becomes an escape."""
+    if len(text) <= _TEXT_LIMIT and text.isprintable():
+        return text
     shown = "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
         for c in text[:_TEXT_LIMIT]

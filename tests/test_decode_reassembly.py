@@ -1,5 +1,7 @@
 """One direction of a TCP connection: however its segments come, the stream is the same."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -189,7 +191,7 @@ def test_any_split_order_and_repetition_gives_the_same_stream(
 ) -> None:
     cuts = choices.draw(st.lists(st.integers(0, len(data)), max_size=12))
     edges = sorted({0, len(data), *cuts})
-    parts = list(zip(edges, edges[1:], strict=False))
+    parts = list(pairwise(edges))
     extra = st.tuples(st.integers(0, len(data)), st.integers(0, len(data)))
     parts += [(min(pair), max(pair)) for pair in choices.draw(st.lists(extra, max_size=6))]
     segments = [segment(a, data[a:b], ACK | PSH, isn) for a, b in parts]

@@ -65,7 +65,7 @@ def test_a_full_queue_drops_and_counts(tmp_path: Path, monkeypatch: pytest.Monke
     taken, go_on = threading.Event(), threading.Event()
     original = trace._entry_line
 
-    def slow(entry: Any) -> str:
+    def slow(entry: trace._Entry) -> str:
         taken.set()
         assert go_on.wait(10)
         return original(entry)

@@ -15,7 +15,7 @@ from controller.errors import WireError
 from controller.signals import Heartbeat, Output, Phase, PowerEnvelope, SendDatagram, SendFrame
 
 
-def strategy_of(hint: Any) -> st.SearchStrategy[Any]:
+def strategy_of(hint: object) -> st.SearchStrategy[Any]:
     """Values of a field's annotation."""
     simple: dict[Any, st.SearchStrategy[Any]] = {
         bool: st.booleans(),
