@@ -22,10 +22,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from controller.errors import ControllerError
+
 if TYPE_CHECKING:
     from controller.signals import Output
 
 NEVER = float("inf")
+STANDSTILL = 10_000
+"""Steps at one instant of virtual time; more is a deadline that does not move (a bug of ours)."""
 
 stopwatch = time.perf_counter
 """Wall-clock seconds for measuring our own answer times; never used for protocol timers."""
@@ -289,6 +293,7 @@ class SimLoop(_Calendar):
     def __init__(self, now: float = 0.0) -> None:
         super().__init__()
         self._now = now
+        self._at_once = 0
 
     def now(self) -> float:
         """Return virtual seconds."""
@@ -301,6 +306,10 @@ class SimLoop(_Calendar):
             return False
         if deadline > self._now:
             self._now = deadline
+            self._at_once = 0
+        self._at_once += 1
+        if self._at_once > STANDSTILL:
+            raise ControllerError(f"time stands still at {self._now:.6f} s because of {who!r}")
         self._fire(who, self._now)
         return True
 

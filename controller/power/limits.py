@@ -49,6 +49,8 @@ SETPOINT_PERIOD_S = 0.25
 """4 Hz, what EVerest recommends; modules switch off by themselves after about 10 s of silence."""
 SETPOINT_RAMP_PERIOD_S = 0.05
 SETPOINT_OFF_PERIOD_S = 1.0
+RAMP_STEP_S = 0.001
+"""A ramp that was worked out at this instant has nothing to add to it."""
 
 # --- over-voltage, over-current -----------------------------------------------------------------
 OVER_VOLTAGE_S = 0.4

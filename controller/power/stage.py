@@ -151,7 +151,7 @@ class PowerStage(TableMachine):
         if self.setpoint.on:
             ramping = not self.setpoint.current_a == self._current_a == self.clamped.current_a
             wait_s = limits.SETPOINT_RAMP_PERIOD_S if ramping else limits.SETPOINT_PERIOD_S
-        due = max(0.0, self._sent_at + wait_s)
+        due = max(0.0, self._sent_at + wait_s, self._ramp_at + limits.RAMP_STEP_S)
         if self._deadline_at is not None:
             due = min(due, self._deadline_at)
         if self.setpoint.on and self._permits is not None:
