@@ -16,6 +16,7 @@ from controller.v2g.exi.source import (
     width_of,
 )
 
+WIDEST_BINARY = 8  # bytes, such as a session id, that are read without a call
 MOST_KNOWN = 1024  # objects that are kept by their bits, for each shape
 
 
@@ -93,13 +94,18 @@ class ReaderSource(Source):
         if len(run) == 1 and run[0][1]:
             self.put(run[0][1].format(bits, bits))
             return
+        if not any(statement for _, statement in run):
+            self.deviate_if(bits)
+            return
         self.put(f"w = {bits}")
         zeros, left, statements = 0, total, []
         for width, statement in run:
             left -= width
             mask = (1 << width) - 1
             if statement:
-                value = f"w >> {left}" if left + width == total else f"w >> {left} & {mask}"
+                value = f"w >> {left}" if left else "w"
+                if left + width < total:
+                    value += f" & {mask}"
                 statements.append(statement.format(value, f"w & {mask << left:#x}"))
             else:
                 zeros |= mask << left
@@ -241,6 +247,17 @@ class ReaderSource(Source):
         if isinstance(type_, Text):
             self.put(f"{target}, s = text(m, s, x - 2)")
         elif isinstance(type_, Binary):
-            self.put(f"{target}, s = binary(m, s, x, {type_.most})")
+            self._binary(type_, target)
         else:
             self.put(f"{target} = ~x if negative else x" if is_signed(type_) else f"{target} = x")
+
+    def _binary(self, type_: Binary, target: str) -> None:
+        """Read `x` bytes."""
+        if type_.most > WIDEST_BINARY:
+            self.put(f"{target}, s = binary(m, s, x, {type_.most})")
+            return
+        bits = 8 * type_.most  # look ahead as far as it may reach, then cut
+        self.deviate_if(f"x > {type_.most}")
+        whole = f"(m >> s - {bits} & {(1 << bits) - 1:#x}).to_bytes({type_.most}, 'big')"
+        self.put(f"{target} = {whole}[:x]")
+        self.put("s -= 8 * x")
