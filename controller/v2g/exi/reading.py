@@ -33,7 +33,7 @@ class ReaderSource(Source):
         made = self.name(type_.name, type_.cls)
         opened = self.name(f"Open{type_.name}", open_class(type_.cls))
         for shape in shapes_of(type_):
-            self._shape(shape, f"KNOWN_{type_.name}_{shape.width}", opened, made)
+            self._shape(shape, self._known(type_, shape), opened, made)
         self.put(f"o = {opened}()")
         self._content(type_)
         self._flush()
@@ -43,7 +43,6 @@ class ReaderSource(Source):
 
     def _shape(self, shape: Shape, known: str, opened: str, made: str) -> None:
         """Read an object that has a usual shape."""
-        self.names[known] = {}
         self.put(f"t = s - {shape.width}")
         self.put(f"w = m >> t & {(1 << shape.width) - 1:#x}")
         self.put(f"o = {known}.get(w)")
@@ -198,14 +197,34 @@ class ReaderSource(Source):
                 self._content(type_)
                 return
             self._flush()
-            self.needed.append(type_)
-            self.put(f"{target}, s = read_{type_.name}(m, s)")
+            self._object(type_, target)
             return
         if slot.kind == "element":
             self._take(1)
         self._simple(type_, target)
         if slot.kind == "element":
             self._take(1)
+
+    def _object(self, type_: ComplexType, target: str) -> None:
+        """Read an object: recognise its most usual shape here, leave the rest to its reader."""
+        self.needed.append(type_)
+        shape = next(shapes_of(type_), None)
+        if shape is None:
+            self.put(f"{target}, s = read_{type_.name}(m, s)")
+            return
+        known = self._known(type_, shape)
+        self.put(f"t = s - {shape.width}")
+        self.put(f"{target} = k = {known}.get(m >> t & {(1 << shape.width) - 1:#x})")
+        with self.block("if k is None:"):
+            self.put(f"{target}, s = read_{type_.name}(m, s)")
+        with self.block("else:"):
+            self.put("s = t")
+
+    def _known(self, type_: ComplexType, shape: Shape) -> str:
+        """Return the name of the table of known objects of a shape."""
+        name = f"KNOWN_{type_.name}_{shape.width}"
+        self.names.setdefault(name, {})
+        return name
 
     def _simple(self, type_: Simple, target: str) -> None:
         width = width_of(type_)
@@ -237,6 +256,9 @@ class ReaderSource(Source):
             self._take(1, "negative = {1}")
         self._take(8, "x = {0}")
         self._flush()
+        if isinstance(type_, Binary) and type_.most <= WIDEST_BINARY:
+            self._binary(type_, target)
+            return
         with self.block("if x > 127:"):
             self.put("s -= 8")
             self.put("y = m >> s & 255")
@@ -247,17 +269,14 @@ class ReaderSource(Source):
         if isinstance(type_, Text):
             self.put(f"{target}, s = text(m, s, x - 2)")
         elif isinstance(type_, Binary):
-            self._binary(type_, target)
+            self.put(f"{target}, s = binary(m, s, x, {type_.most})")
         else:
             self.put(f"{target} = ~x if negative else x" if is_signed(type_) else f"{target} = x")
 
     def _binary(self, type_: Binary, target: str) -> None:
-        """Read `x` bytes."""
-        if type_.most > WIDEST_BINARY:
-            self.put(f"{target}, s = binary(m, s, x, {type_.most})")
-            return
-        bits = 8 * type_.most  # look ahead as far as it may reach, then cut
+        """Read `x` bytes: look ahead as far as they may reach, then cut."""
         self.deviate_if(f"x > {type_.most}")
+        bits = 8 * type_.most
         whole = f"(m >> s - {bits} & {(1 << bits) - 1:#x}).to_bytes({type_.most}, 'big')"
         self.put(f"{target} = {whole}[:x]")
         self.put("s -= 8 * x")
