@@ -48,14 +48,21 @@ class Codec(Generic[M]):
 
     def decode(self, payload: bytes) -> M:
         """Return the message in `payload`; bytes after its end are ignored. Raises ExiError."""
-        return self.decode_counting(payload)[0]
+        try:
+            message: M = self._compiled.decode(payload)[0]
+        except FAILURES:
+            message, _ = self._walk(payload)
+        return message
 
     def decode_counting(self, payload: bytes) -> tuple[M, int]:
         """Return the message and the number of superfluous bytes after it. Raises ExiError."""
         try:
-            message, left = self._compiled.decode(payload)
+            return self._compiled.decode(payload)
         except FAILURES:
-            message, left = Decoder(self.grammar, payload).decode()
+            return self._walk(payload)
+
+    def _walk(self, payload: bytes) -> tuple[M, int]:
+        message, left = Decoder(self.grammar, payload).decode()
         return cast("M", message), left
 
     def encode(self, message: M, *, strict: bool = True) -> bytes:
@@ -67,7 +74,7 @@ class Codec(Generic[M]):
             try:
                 return self._compiled.encode(message)
             except FAILURES:
-                pass
+                pass  # the reference codec says what is wrong, if anything
         return Encoder(self.grammar, strict=strict).encode(message)
 
     def to_json(self, message: M) -> Json:

@@ -1,11 +1,11 @@
 """The generated codec of a protocol: makes each function when it is first needed."""
 
 import linecache
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 from controller.v2g.exi import runtime
-from controller.v2g.exi.grammar import ComplexType, Grammar
+from controller.v2g.exi.grammar import ComplexType, Grammar, ValueType
 from controller.v2g.exi.reading import ReaderSource
 from controller.v2g.exi.runtime import Deviation, LazyTable
 from controller.v2g.exi.schema import Declared
@@ -13,7 +13,7 @@ from controller.v2g.exi.source import Source, Step, UnsupportedError
 from controller.v2g.exi.walk import HEADER
 from controller.v2g.exi.writing import WriterSource
 
-Reader = Callable[[int, int], tuple[Declared, int]]
+Reader = Callable[[int, int], tuple[Any, int]]
 Writer = Callable[[Declared, int], int]
 
 LONGEST = 8192  # bytes; longer messages are decoded by the reference codec in linear time
@@ -29,6 +29,8 @@ FAILURES = (
 )
 """What the generated code may run into: it looks before it leaps only where that costs nothing."""
 
+HELPERS = ("Deviation", "binary", "octets", "put_binary", "put_octets", "put_text", "text")
+
 
 class Compiled:
     """Reads and writes messages by generated code; raises one of FAILURES for all it cannot."""
@@ -37,59 +39,50 @@ class Compiled:
         self.sources: list[str] = []
         self._name = name
         self._grammar = grammar
-        self._names: dict[str, object] = {
-            name: getattr(runtime, name)
-            for name in (
-                "Deviation",
-                "binary",
-                "octets",
-                "put_binary",
-                "put_octets",
-                "put_text",
-                "text",
-            )
-        }
+        self._names: dict[str, object] = {helper: getattr(runtime, helper) for helper in HELPERS}
+        self._head_bits = 8 + grammar.root_bits
         self._readers = LazyTable(self._root_reader)
         self._writers = LazyTable(self._root_writer)
 
-    def decode(self, payload: bytes) -> tuple[Declared, int]:
+    def decode(self, payload: bytes) -> tuple[Any, int]:
         """Return the message and the number of bytes that follow it."""
-        s = 8 * len(payload) + ROOM - 8 - self._grammar.root_bits
-        m = int.from_bytes(payload, "big") << ROOM
-        if len(payload) > LONGEST:
+        size = len(payload)
+        if size > LONGEST:
             raise Deviation
-        read = cast("Reader", self._readers[m >> s])
-        message, s = read(m, s)
+        s = 8 * size + ROOM - self._head_bits
+        m = int.from_bytes(payload, "big") << ROOM
+        message, s = self._readers[m >> s](m, s)
         if s < ROOM:
             raise Deviation
         return message, s - ROOM >> 3
 
     def encode(self, message: Declared) -> bytes:
         """Return the payload of a message."""
-        head, write = cast("tuple[int, Writer]", self._writers[message.__class__])
+        head, write = self._writers[message.__class__]
         m = write(message, head)
         width = m.bit_length() - 1
-        m <<= -width & 7
-        return m.to_bytes((width + 15) >> 3, "big")[1:]
+        return (m << (-width & 7)).to_bytes((width + 15) >> 3, "big")[1:]
 
-    def _root_reader(self, head: object) -> object:
+    def _root_reader(self, head: int) -> Reader:
         for name, type_ in self._grammar.roots.items():
             if head == self._head(name):
-                return self._function("read", type_)
+                return cast("Reader", self._function("read", type_))
         raise KeyError(head)
 
-    def _root_writer(self, cls: object) -> object:
+    def _root_writer(self, cls: type) -> tuple[int, Writer]:
+        """Return the first bits, with a 1 before them, and the writer of the rest."""
         for name, type_ in self._grammar.roots.items():
             if cls is type_.cls:
-                lead = 1 << 8 + self._grammar.root_bits
-                return lead | self._head(name), self._function("write", type_)
+                head = 1 << self._head_bits | self._head(name)
+                return head, cast("Writer", self._function("write", type_))
         raise KeyError(cls)
 
     def _head(self, name: str) -> int:
         return HEADER << self._grammar.root_bits | self._grammar.elements.index(name)
 
-    def _function(self, verb: str, type_: ComplexType) -> object:
-        """Return `read_X` or `write_X`, made with all it calls."""
+    def _function(self, verb: str, type_: ValueType) -> object:
+        """Return `read_X` or `write_X`, made with all that it calls."""
+        assert isinstance(type_, ComplexType)
         name = f"{verb}_{type_.name}"
         if name not in self._names:
             pending, texts = [type_], []
@@ -103,6 +96,7 @@ class Compiled:
         return self._names[name]
 
     def _generate(self, verb: str, type_: ComplexType, pending: list[ComplexType]) -> list[str]:
+        """Return the source of one function, none if there is one; add what it calls."""
         name = f"{verb}_{type_.name}"
         if name in self._names:
             return []
@@ -118,23 +112,20 @@ class Compiled:
 
     def _make_tables(self, verb: str, maker: Source) -> None:
         for name, step in maker.groups:
-            make = self._group_reader(step) if verb == "read" else self._group_writer(step)
-            self._names[name] = LazyTable(make)
+            types = [type_ for _, type_ in step.choices]
+            if verb == "read":
+                self._names[name] = LazyTable(self._member_reader(step, types))
+            else:
+                self._names[name] = LazyTable(self._member_writer(types))
 
-    def _group_reader(self, step: Step) -> Callable[[object], object]:
-        def make(number: object) -> object:
-            options = dict(enumerate((type_ for _, type_ in step.choices), step.first))
-            type_ = options[cast("int", number)]
-            assert isinstance(type_, ComplexType)
-            return self._function("read", type_)
+    def _member_reader(self, step: Step, types: Sequence[ValueType]) -> Callable[[int], object]:
+        numbered = dict(enumerate(types, step.first))
+        return lambda number: self._function("read", numbered[number])
 
-        return make
-
-    def _group_writer(self, step: Step) -> Callable[[object], object]:
-        def make(cls: object) -> object:
-            for index, (_, type_) in enumerate(step.choices):
-                assert isinstance(type_, ComplexType)
-                if cls is type_.cls:
+    def _member_writer(self, types: Sequence[ValueType]) -> Callable[[type], object]:
+        def make(cls: type) -> object:
+            for index, type_ in enumerate(types):
+                if isinstance(type_, ComplexType) and type_.cls is cls:
                     return index, self._function("write", type_)
             raise KeyError(cls)
 

@@ -3,8 +3,8 @@
 from controller.v2g.exi.grammar import ComplexType, Slot, State, ValueType
 from controller.v2g.exi.runtime import open_class
 from controller.v2g.exi.schema import UNBOUNDED, Binary, Boolean, ExiEnum, Integer, Text
+from controller.v2g.exi.shapes import Shape, is_fixed, may_exceed, shapes_of, varint_expression
 from controller.v2g.exi.source import (
-    SMALL_BITS,
     Simple,
     Source,
     Step,
@@ -15,6 +15,9 @@ from controller.v2g.exi.source import (
     table_name,
     width_of,
 )
+
+WIDEST_BINARY = 8  # bytes, such as a session id, that are read without a call
+MOST_KNOWN = 1024  # objects that are kept by their bits, for each shape
 
 
 class ReaderSource(Source):
@@ -27,12 +30,53 @@ class ReaderSource(Source):
     def make(self, type_: ComplexType) -> str:
         """Return the source of `read_X`. Raises UnsupportedError."""
         assert type_.cls is not None
-        self.put(f"o = {self.name(f'Open{type_.name}', open_class(type_.cls))}()")
+        made = self.name(type_.name, type_.cls)
+        opened = self.name(f"Open{type_.name}", open_class(type_.cls))
+        for shape in shapes_of(type_):
+            self._shape(shape, self._known(type_, shape), opened, made)
+        self.put(f"o = {opened}()")
         self._content(type_)
         self._flush()
-        self.put(f"o.__class__ = {self.name(type_.name, type_.cls)}")
+        self.put(f"o.__class__ = {made}")
         self.put("return o, s")
         return "\n".join([f"def read_{type_.name}(m, s):", *self.lines])
+
+    def _shape(self, shape: Shape, known: str, opened: str, made: str) -> None:
+        """Read an object that has a usual shape."""
+        self.put(f"t = s - {shape.width}")
+        self.put(f"w = m >> t & {(1 << shape.width) - 1:#x}")
+        self.put(f"o = {known}.get(w)")
+        with self.block("if o is not None:"):
+            self.put("return o, t")
+        mask, value = shape.mask_and_value
+        with self.block(f"if w & {mask:#x} == {value:#x}:"):
+            self.put(f"o = {opened}()")
+            for slot, type_, index in shape.fields:
+                self._shape_field(shape, type_, index, f"o.{slot.attr}")
+            for slot in shape.absent:
+                self.put(f"o.{slot.attr} = None")
+            self.put(f"o.__class__ = {made}")
+            with self.block(f"if len({known}) >= {MOST_KNOWN}:"):
+                self.put(f"{known}.clear()")
+            self.put(f"{known}[w] = o")
+            self.put("return o, t")
+
+    def _shape_field(self, shape: Shape, type_: Simple, index: int, target: str) -> None:
+        width = shape.parts[index][0]
+        left = shape.offset(index)
+        mask = (1 << width) - 1
+        if is_fixed(type_):
+            self._simple(type_, target)
+            ((_, statement),) = self._run
+            self._run = []
+            self.put(statement.format(f"w >> {left} & {mask}", f"w & {mask << left:#x}"))
+            return
+        signed = is_signed(type_)
+        value = varint_expression(shape, index + signed)
+        self.put(f"x = {value}")
+        if may_exceed(type_, shape, index + signed):
+            self.deviate_if(f"x > {limit_of(type_)}")
+        self.put(f"{target} = ~x if w & {mask << left:#x} else x" if signed else f"{target} = x")
 
     def _take(self, width: int, statement: str = "") -> None:
         """Take bits: zeros, or those of a statement that has {0} for them, {1} if only tested."""
@@ -49,13 +93,18 @@ class ReaderSource(Source):
         if len(run) == 1 and run[0][1]:
             self.put(run[0][1].format(bits, bits))
             return
+        if not any(statement for _, statement in run):
+            self.deviate_if(bits)
+            return
         self.put(f"w = {bits}")
         zeros, left, statements = 0, total, []
         for width, statement in run:
             left -= width
             mask = (1 << width) - 1
             if statement:
-                value = f"w >> {left}" if left + width == total else f"w >> {left} & {mask}"
+                value = f"w >> {left}" if left else "w"
+                if left + width < total:
+                    value += f" & {mask}"
                 statements.append(statement.format(value, f"w & {mask << left:#x}"))
             else:
                 zeros |= mask << left
@@ -148,14 +197,34 @@ class ReaderSource(Source):
                 self._content(type_)
                 return
             self._flush()
-            self.needed.append(type_)
-            self.put(f"{target}, s = read_{type_.name}(m, s)")
+            self._object(type_, target)
             return
         if slot.kind == "element":
             self._take(1)
         self._simple(type_, target)
         if slot.kind == "element":
             self._take(1)
+
+    def _object(self, type_: ComplexType, target: str) -> None:
+        """Read an object: recognise its most usual shape here, leave the rest to its reader."""
+        self.needed.append(type_)
+        shape = next(shapes_of(type_), None)
+        if shape is None:
+            self.put(f"{target}, s = read_{type_.name}(m, s)")
+            return
+        known = self._known(type_, shape)
+        self.put(f"t = s - {shape.width}")
+        self.put(f"{target} = k = {known}.get(m >> t & {(1 << shape.width) - 1:#x})")
+        with self.block("if k is None:"):
+            self.put(f"{target}, s = read_{type_.name}(m, s)")
+        with self.block("else:"):
+            self.put("s = t")
+
+    def _known(self, type_: ComplexType, shape: Shape) -> str:
+        """Return the name of the table of known objects of a shape."""
+        name = f"KNOWN_{type_.name}_{shape.width}"
+        self.names.setdefault(name, {})
+        return name
 
     def _simple(self, type_: Simple, target: str) -> None:
         width = width_of(type_)
@@ -176,21 +245,20 @@ class ReaderSource(Source):
         most = type_.most if type_.accepted is None else type_.accepted
         assert least is not None
         assert most is not None
-        if (least, most) == (0, (1 << width) - 1):
-            self._take(width, f"{target} = {{0}}")
-        elif width <= SMALL_BITS:
+        if most - least == (1 << width) - 1:
+            self._take(width, f"{target} = ({{0}}) + {least}" if least else f"{target} = {{0}}")
+        else:
             table = self.name(table_name("VALUE", least, most), tuple(range(least, most + 1)))
             self._take(width, f"{target} = {table}[{{0}}]")
-        else:
-            self._take(width, f"{target} = x = ({{0}}) + {least}")
-            self._flush()
-            self.deviate_if(f"x > {most}")
 
     def _varint(self, type_: Simple, target: str) -> None:
         if is_signed(type_):
             self._take(1, "negative = {1}")
         self._take(8, "x = {0}")
         self._flush()
+        if isinstance(type_, Binary) and type_.most <= WIDEST_BINARY:
+            self._binary(type_, target)
+            return
         with self.block("if x > 127:"):
             self.put("s -= 8")
             self.put("y = m >> s & 255")
@@ -204,3 +272,11 @@ class ReaderSource(Source):
             self.put(f"{target}, s = binary(m, s, x, {type_.most})")
         else:
             self.put(f"{target} = ~x if negative else x" if is_signed(type_) else f"{target} = x")
+
+    def _binary(self, type_: Binary, target: str) -> None:
+        """Read `x` bytes: look ahead as far as they may reach, then cut."""
+        self.deviate_if(f"x > {type_.most}")
+        bits = 8 * type_.most
+        whole = f"(m >> s - {bits} & {(1 << bits) - 1:#x}).to_bytes({type_.most}, 'big')"
+        self.put(f"{target} = {whole}[:x]")
+        self.put("s -= 8 * x")

@@ -1,25 +1,31 @@
 """What the generated code calls: values of varying length, and the way out of it."""
 
 from collections.abc import Callable
-from functools import cache
+from typing import TypeVar
 
 from controller.v2g.exi.bits import MAX_OCTETS
 from controller.v2g.exi.schema import MAX_STRING
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Deviation(Exception):  # noqa: N818 - it may be right or wrong
     """The message has something that the generated code does not know: ask the reference codec."""
 
 
-@cache
 def open_class(cls: type) -> type:
     """Return a class of the same layout that is not frozen.
 
     A reader fills an object of this class and then gives it the class proper: a quarter of the time
     that the constructor of a frozen dataclass takes.
     """
-    slots = cls.__dict__["__slots__"]
-    return type(f"Open{cls.__name__}", cls.__bases__, {"__slots__": slots, "__module__": __name__})
+    members = {
+        "__module__": __name__,
+        "__slots__": cls.__dict__["__slots__"],
+        "__setattr__": object.__setattr__,  # the bases are frozen, too
+    }
+    return type(f"Open{cls.__name__}", cls.__bases__, members)
 
 
 def octets(m: int, s: int, value: int) -> tuple[int, int]:
@@ -76,13 +82,13 @@ def put_binary(m: int, value: bytes, most: int) -> int:
     return put_octets(m, length) << 8 * length | int.from_bytes(value, "big")
 
 
-class LazyTable(dict[object, object]):
+class LazyTable(dict[K, V]):
     """A table whose entries are made when they are first asked for; KeyError if there is none."""
 
-    def __init__(self, make: Callable[[object], object]) -> None:
+    def __init__(self, make: Callable[[K], V]) -> None:
         super().__init__()
         self._make = make
 
-    def __missing__(self, key: object) -> object:
+    def __missing__(self, key: K) -> V:
         made = self[key] = self._make(key)
         return made

@@ -4,7 +4,7 @@ sap.decode(payload) -> SupportedAppProtocolReq | SupportedAppProtocolRes
 sap.encode(message) -> bytes
 """
 
-from controller.v2g.exi.codec import Codec, Json
+from controller.v2g.exi.codec import Codec
 from controller.v2g.exi.schema import (
     UNSIGNED_BYTE,
     UNSIGNED_INT,
@@ -60,29 +60,8 @@ CODEC: Codec[Message] = Codec(
 )
 
 
-def decode(payload: bytes) -> Message:
-    """Return the message in an EXI payload; bytes after its end are ignored. Raises ExiError."""
-    return CODEC.decode(payload)
-
-
-def decode_counting(payload: bytes) -> tuple[Message, int]:
-    """Return the message and how many superfluous bytes follow it. Raises ExiError."""
-    return CODEC.decode_counting(payload)
-
-
-def encode(message: Message, *, strict: bool = True) -> bytes:
-    """Return the EXI payload of a message. Raises ExiError where a value breaks the schema.
-
-    Without `strict`, what `decode` tolerates is written as it was heard.
-    """
-    return CODEC.encode(message, strict=strict)
-
-
-def to_json(message: Message) -> Json:
-    """Return the message under the schema's element names, as `json.dumps` takes it."""
-    return CODEC.to_json(message)
-
-
-def from_json(view: Json) -> Message:
-    """Return the message that `to_json` shows. Raises ExiError."""
-    return CODEC.from_json(view)
+decode = CODEC.decode
+decode_counting = CODEC.decode_counting
+encode = CODEC.encode
+to_json = CODEC.to_json
+from_json = CODEC.from_json

@@ -1,0 +1,60 @@
+"""Golden vectors, and the larger sets beside the repository where they are there."""
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from controller.v2g.messages import din, sap
+
+ROOT = Path(__file__).parents[3]
+GOLDEN = ROOT / "tests" / "golden"
+SHARED = Path(os.environ.get("CCS_PILOT_SHARED", ROOT.parent / "shared")) / "vectors"
+MISSING = f"no vectors in {SHARED} (CCS_PILOT_SHARED names another folder)"
+PROTOCOLS: dict[str, ModuleType] = {"sap": sap, "din": din, "handshake": sap, "app": sap}
+
+
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a file with one a line."""
+    with path.open() as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def golden() -> list[tuple[str, dict[str, Any]]]:
+    """Return protocol and vector of every golden vector."""
+    return [
+        (path.stem, vector) for path in sorted(GOLDEN.glob("*.jsonl")) for vector in lines(path)
+    ]
+
+
+def payloads() -> list[tuple[ModuleType, bytes]]:
+    """Return module and payload of every golden vector."""
+    return [(PROTOCOLS[name], bytes.fromhex(vector["hex"])) for name, vector in golden()]
+
+
+def content(view: dict[str, Any]) -> dict[str, Any]:
+    """Return what is below the name of the message."""
+    if "V2G_Message" in view:
+        (body,) = view["V2G_Message"]["Body"].values()
+        return dict(body)
+    (body,) = view.values()
+    return dict(body)
+
+
+def alike(ours: object, fields: object) -> bool:
+    """Compare with a C codec's fields: 0 and 1 for booleans, small letters and hex for binaries."""
+    if isinstance(ours, dict) and isinstance(fields, dict):
+        return ours.keys() == fields.keys() and all(alike(ours[k], fields[k]) for k in ours)
+    if isinstance(ours, list) and isinstance(fields, list):
+        return len(ours) == len(fields) and all(map(alike, ours, fields))
+    if isinstance(ours, list) and len(ours) == 1:
+        return alike(ours[0], fields)
+    if isinstance(ours, str) and isinstance(fields, str) and ours != fields:
+        if fields == "W_s":  # a C name for the unit W/s
+            return ours == "W/s"
+        return ours == fields.upper() or base64.b64decode(ours).hex() == fields
+    return ours == fields
