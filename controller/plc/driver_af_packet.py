@@ -13,7 +13,7 @@ PACKET_OUTGOING = 4
 """Linux marks frames that this host sent itself so; they are not the modem's."""
 
 
-class PacketLink:
+class AfPacketLink:
     """A FrameLink on one interface, as `eth1`; needs CAP_NET_RAW."""
 
     def __init__(self, interface: str) -> None:

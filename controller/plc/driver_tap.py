@@ -65,6 +65,14 @@ class TapLink:
             self._device.close()
 
 
+def open_tap(name: str, mac: bytes | None = None) -> TapLink:
+    """Make the TAP device `name` in the present network namespace. Raises PortError.
+
+    It lives until it is closed, or dropped: keep it (or a copy of its descriptor).
+    """
+    return TapLink(name, mac)
+
+
 def why_no_tap() -> str:
     """Say why no TAP device can be opened here, or nothing if it looks as if one could."""
     try:
