@@ -49,9 +49,10 @@ MAX_RUBBISH = 10
 
 @dataclass(frozen=True, slots=True)
 class SeccConfig:
-    """What the charger says about itself; `nameplate` bounds what the power stage reports."""
+    """What the charger says about itself."""
 
-    nameplate: PowerEnvelope
+    nameplate: PowerEnvelope | None = None
+    """Bounds what the power stage reports; None: its report alone counts."""
     evse_id: bytes = b"\x00"  # most chargers send just this in DIN
     free_service: bool = True
     authorisation_needed: bool = False
@@ -145,8 +146,9 @@ def choose(
 class Secc:
     """The charger's side of one connection at a time; used again for the next one."""
 
-    def __init__(self, config: SeccConfig, rng: Callable[[int], bytes]) -> None:
+    def __init__(self, config: SeccConfig | None = None, *, rng: Callable[[int], bytes]) -> None:
         """`rng(n)` returns n random bytes; session ids come from it."""
+        config = config or SeccConfig()
         self._config = config
         self._conversations = {r.name: r.make(rng) for r in PROTOCOLS}
         self._talk: SeccConversation | None = None
@@ -160,7 +162,7 @@ class Secc:
         self._interlock: InterlockReport | None = None
         self._wish: tuple[Stop, str] = (Stop.NONE, "")
         self._authorised = not config.authorisation_needed
-        self._limits = config.nameplate
+        self._limits = config.nameplate or PowerEnvelope(0.0, 0.0, 0.0, 0.0, 0.0)
 
     @property
     def state(self) -> Enum:
@@ -312,7 +314,8 @@ class Secc:
 
     def _receive_report(self, report: PowerReport, now: float) -> list[Output]:
         self._report = report
-        self._limits = _lesser(self._config.nameplate, report.envelope)
+        nameplate = self._config.nameplate
+        self._limits = _lesser(nameplate, report.envelope) if nameplate else report.envelope
         if self._talk is None:
             self._session.report = report
             return []

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 from controller.errors import ExiError
 from controller.machine import TableMachine
 from controller.signals import (
+    POWER_PHASES,
     CableCheckState,
     CloseConnection,
     ContactorRequest,
@@ -81,6 +82,7 @@ HANDLERS: dict[type[din.BodyElement], tuple[str, _Handler | None]] = {
 }
 """Request type -> (its trigger, its handler)."""
 
+NO_SESSION = b"\x00" * 8  # in the header before a session is open
 RESIDUAL_CURRENT_A = 1.0  # IEC 61851-23: below this the supply may be disconnected
 PROTOCOL = "din"
 
@@ -167,8 +169,8 @@ class DinSecc(TableMachine):
         session, report = self.session, self.session.report
         trigger, handler = trigger_of(req), HANDLERS[type(req)][1]
         self.rx, self._held = req, None
-        known = session_id == session.session_id or isinstance(req, din.SessionSetupReq)
-        if not known:
+        has_session = self.state is not S.SESSION_SETUP and trigger != "session_setup_req"
+        if has_session and session_id != session.session_id:
             self._refuse(req, ResponseCode.FAILED_UnknownSession)
             return
         if handler is None or (self.state, trigger) not in LEGAL:
@@ -212,7 +214,7 @@ class DinSecc(TableMachine):
 
     def _send(self, response: din.BodyElement) -> None:
         code: ResponseCode = response.response_code  # type: ignore[attr-defined]
-        message = din.Message(session_id=self.session.session_id, body=response)
+        message = din.Message(session_id=self.session.session_id or NO_SESSION, body=response)
         frame = v2gtp.encode(v2gtp.PayloadType.EXI, din.encode(message))
         self.out.append(SendData(frame))
         self.out.append(Sent(type(response).__name__, PROTOCOL, code.value))
@@ -223,6 +225,7 @@ class DinSecc(TableMachine):
         if trigger == "session_setup_req":
             session.session_id = self._new_session_id()
             self._enter(Phase.CONNECTED)
+            self.out.append(OutputRequest(Phase.CONNECTED))  # forget what an earlier session left
         elif trigger == "contract_authentication_req" and session.authorisation_at is None:
             session.authorisation_at = self.now
         elif trigger == "charge_parameter_discovery_req" and session.parameters_at is None:
@@ -234,7 +237,7 @@ class DinSecc(TableMachine):
 
     def _new_session_id(self) -> bytes:
         session_id = self._rng(8)
-        return session_id if any(session_id) else b"\x00" * 7 + b"\x01"  # 0 means "no session"
+        return session_id if any(session_id) else b"\x01" * 8  # 0 means "no session"
 
     def _emit(self, outputs: list[Output]) -> None:
         """Append a handler's outputs, each request for output after the phase it belongs to."""
@@ -276,15 +279,18 @@ class DinSecc(TableMachine):
             self.current_gone()
 
     def receive_pilot(self, pilot: PilotChanged, now: float) -> list[Output]:
-        """Unplugged: end. No longer C or D while power is on: off at once."""
+        """Unplugged: end. No longer C or D while power is on: off at once [IEC 61851-1 A.6]."""
         self.now = now
         letter = pilot.state.letter
         self.session.pilot_ready = letter in "CD"
         if letter == "A":
+            if self.state in WORKING:
+                self._cut_off()
             self.fail("vehicle unplugged", now)
         elif letter in "EF" and self.state in [*ENERGISED, *HOLDING]:
             self._abort(Stop.EMERGENCY, f"pilot in state {letter}")
-        elif letter == "B" and self.state in ENERGISED and self._phase in _POWER:
+        elif letter == "B" and self.state in ENERGISED and self._phase in POWER_PHASES:
+            self._cut_off()
             self._abort(Stop.MALFUNCTION, f"vehicle opened S2 in state {self.state.value}")
         elif letter == "B":
             self.state_b()
@@ -308,6 +314,8 @@ class DinSecc(TableMachine):
     def _abort(self, stop: Stop, reason: str) -> None:
         self.session.latch(reason)
         self.session.raise_stop(stop)
+        if stop is Stop.EMERGENCY and self.state in [*WORKING, S.FAILED]:
+            self._cut_off()
         if self.state in WORKING:
             self.switch_off()
             self.session.deadlines.arm_once("end", self.now + SECC_ABORT_LINGER_S)
@@ -323,7 +331,6 @@ class DinSecc(TableMachine):
         self.now = now
         for name in self.session.deadlines.take_expired(now):
             if name == "patience":
-                self.session.fault = True
                 self._abort(Stop.SHUTDOWN, "vehicle did not heed our stop")
             else:
                 self.give_up()
@@ -348,9 +355,9 @@ class DinSecc(TableMachine):
 
     def latch_vehicle_stop(self) -> None:
         """The vehicle ends the charge, by wish or because it found something."""
-        error = vehicle_error(self.rx)
-        reason = f"vehicle stopped: {error}" if error else "vehicle stopped the charge"
-        self.session.latch(reason, normal=not error)
+        error, complete = vehicle_says(self.rx)
+        reason = "vehicle finished charging" if complete else "vehicle stopped the charge"
+        self.session.latch(f"{reason}: {error}" if error else reason, normal=not error)
 
     def latch_session_stop(self) -> None:
         """A SessionStop that nothing announced."""
@@ -365,21 +372,20 @@ class DinSecc(TableMachine):
         self.session.latch("vehicle asked for welding detection without opening S2")
 
     def power_down(self) -> None:
-        """Let the output ramp down; nothing happens when we switched off before."""
-        if not self.session.power_off:
+        """Let the output ramp down, unless that has begun or it was cut off before."""
+        if self._phase not in (Phase.STOPPING, Phase.FAULT):
             self._enter(Phase.STOPPING)
             self.out.append(OutputRequest(Phase.STOPPING))
 
-    def finish_power(self) -> None:
-        """Make sure that nothing is on when the session ends."""
-        if self._phase in _POWER:
-            self.power_down()
-        self.out.append(ContactorRequest(False))
-
     def switch_off(self) -> None:
-        """Power off now."""
-        if not self.session.power_off:
-            self.session.power_off = True
+        """No more power in this session: ramp down at once."""
+        self.session.power_off = self.session.fault = True
+        self.power_down()
+
+    def _cut_off(self) -> None:
+        """No more power in this session, without a ramp: emergency, pilot lost, unplugged."""
+        self.session.power_off = self.session.fault = True
+        if self._phase is not Phase.FAULT:
             self._enter(Phase.FAULT)
             self.out.append(OutputRequest(Phase.FAULT))
             self.out.append(ContactorRequest(False))
@@ -393,8 +399,6 @@ class DinSecc(TableMachine):
         if handler is None:
             return
         response, _ = handler(req, self.session, self.session.report, self.limits, self.now)
-        if isinstance(req, din.PowerDeliveryReq) and not self.session.power_off:
-            self.out.append(ContactorRequest(False))
         self._send(response)
 
     def close(self) -> None:
@@ -406,20 +410,20 @@ class DinSecc(TableMachine):
         """Report the end."""
         session = self.session
         session.deadlines.clear()
+        if self._phase is not Phase.FAULT:
+            self.out.append(ContactorRequest(False))
         self.out.append(V2gEnded(session.stop_reason, session.normal and not session.fault))
-
-
-_POWER = frozenset({Phase.CABLE_CHECK, Phase.PRE_CHARGE, Phase.CHARGE})
 
 
 def _is_result(report: PowerReport) -> bool:
     return report.cable_check in (CableCheckState.PASSED, CableCheckState.FAILED)
 
 
-def vehicle_error(req: din.BodyElement) -> str:
-    """Return the error that the vehicle reports in a PowerDeliveryReq, or an empty string."""
+def vehicle_says(req: din.BodyElement) -> tuple[str, bool]:
+    """Return what a PowerDeliveryReq says: an error or "", and whether the charge is complete."""
     parameter = getattr(req, "ev_power_delivery_parameter", None)
     if not isinstance(parameter, din.DcEvPowerDeliveryParameter):
-        return ""
+        return "", False
     code = parameter.dc_ev_status.ev_error_code
-    return "" if code in (din.DcEvErrorCode.NO_ERROR, din.DcEvErrorCode.NoData) else code.value
+    healthy = code in (din.DcEvErrorCode.NO_ERROR, din.DcEvErrorCode.NoData)
+    return "" if healthy else code.value, parameter.charging_complete

@@ -58,8 +58,9 @@ TABLE = [  # trigger                    source               dest               
     row("give_up", [S.FAILED, S.DISCONNECT], S.ENDED, do="close"),
     row("lost", WORKING, S.ENDED, do=["switch_off", "end"]),  # the peer closed TCP, or it broke
     row("lost", [S.FAILED, S.DISCONNECT], S.ENDED, do="end"),
-    row("session_stop_req", WORKING, S.DISCONNECT, do=["latch_session_stop", "finish_power"]),
-    row("session_stop_req", [S.FAILED, S.DISCONNECT], S.DISCONNECT),
+    row("session_stop_req", WORKING, S.DISCONNECT, do=["latch_session_stop", "power_down"]),
+    row("session_stop_req", S.FAILED, S.DISCONNECT),
+    row("session_stop_req", S.DISCONNECT, None),
     row("refused", WORKING, S.FAILED, do="switch_off"),
     row("refused", [S.FAILED, S.DISCONNECT], None),  # answered, but the end does not move
     # the good case
