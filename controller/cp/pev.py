@@ -71,6 +71,11 @@ class PevPilot:
         """When the last sample was taken; minus infinity before the first."""
         return self._taken_at
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether the next sample matters even if it equals the last one."""
+        return self._candidate is not None
+
     def next_timer(self) -> float | None:
         """When S2 opens for want of samples."""
         return self._taken_at + timing.INLET_STALE_S if self.s2_closed else None

@@ -1,4 +1,4 @@
-"""A charger's power half on the simulated circuit, in virtual time: what the loop does, in short."""
+"""A charger's power half on the simulated circuit, in virtual time: the loop in short."""
 
 from __future__ import annotations
 
