@@ -129,6 +129,7 @@ def test_s2_opens_when_samples_stop() -> None:
     assert bench.pilot.handle_timer(bench.now + 99.0) == []
     bench.s2(True)
     due = bench.pilot.next_timer()
+    assert due is not None
     assert due == pytest.approx(bench.now + timing.INLET_STALE_S)
     assert bench.pilot.handle_timer(due - 0.001) == []
     assert bench.pilot.handle_timer(due) == [SetS2(False)]
