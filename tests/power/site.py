@@ -128,5 +128,8 @@ class Site:
             self.tick()
         return self.now - start
 
+    def state_name(self) -> str:
+        return self.stage.state.value
+
     def last_setpoint(self) -> SetOutput:
         return next(o for _, o in reversed(self.log) if isinstance(o, SetOutput))
