@@ -108,7 +108,7 @@ class EvsePilot:
     def receive_sample(self, sample: PilotSample, now: float) -> list[Output]:
         """Take one reading of the pilot."""
         taken_at = sample.taken_at
-        if not self._taken_at < taken_at <= now:
+        if not self._taken_at < taken_at <= now + timing.STAMP_TOLERANCE_S:
             return []  # seen before, from the future, or not a number: it only grows older
         self._taken_at = taken_at
         self.sample = sample
