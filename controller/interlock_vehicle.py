@@ -71,8 +71,8 @@ def _vehicle_implausible(s: VehicleSnapshot, _: InterlockConfig) -> bool:
     )
 
 
-def _is_apart(s: VehicleSnapshot) -> bool:
-    return not abs(s.inlet_voltage_v - s.battery_voltage_v) < VEHICLE_DEVIATION_V
+def _difference_v(s: VehicleSnapshot) -> float:
+    return abs(s.inlet_voltage_v - s.battery_voltage_v)
 
 
 VEHICLE_RULES: tuple[Rule[VehicleSnapshot], ...] = (
@@ -111,7 +111,11 @@ VEHICLE_RULES: tuple[Rule[VehicleSnapshot], ...] = (
     ),
     Rule(
         "deviation",
-        lambda s, _: s.contactors_closed and s.contactors_commanded and _is_apart(s),
+        lambda s, _: (
+            s.contactors_closed
+            and s.contactors_commanded
+            and _difference_v(s) >= VEHICLE_DEVIATION_V
+        ),
         "inlet and battery voltage differ though the contactors are closed",
         Severity.ERROR,
         after_s=VEHICLE_DEVIATION_S,
@@ -164,7 +168,7 @@ VEHICLE_RULES: tuple[Rule[VehicleSnapshot], ...] = (
     ),
     Rule(
         "not pre-charged",
-        lambda s, _: not s.contactors_commanded and _is_apart(s),
+        lambda s, _: not s.contactors_commanded and not _difference_v(s) < VEHICLE_DEVIATION_V,
         "inlet and battery differ by 20 V or more",
     ),
     Rule(

@@ -122,6 +122,8 @@ class EvseRealtime(_Realtime):
         self.interlock = Interlock()
         self._hardware_interlock = hardware_interlock
         self._stage_wants_closed = False
+        self._vehicle_maximum_v = 0.0
+        """Kept from the last request that named it: a ramp down is supervised by it, too."""
         self._inputs: EvseInputs | None = None
         self._reported_interlock = self.interlock.report
         self._reported_power: PowerReport | None = None
@@ -154,6 +156,10 @@ class EvseRealtime(_Realtime):
 
     def _output_request(self, item: OutputRequest, now: float) -> list[Output]:
         phase = self.stage.request.phase
+        if item.phase in (Phase.IDLE, Phase.CONNECTED):
+            self._vehicle_maximum_v = 0.0
+        elif item.vehicle_maximum_voltage_v > 0.0:
+            self._vehicle_maximum_v = item.vehicle_maximum_voltage_v
         out = self._follow(self.stage.receive_signal(item, now), now)
         return out if self.stage.request.phase is phase else out + self._decide(now)
 
@@ -223,7 +229,7 @@ class EvseRealtime(_Realtime):
         snapshot.isolation = stage.isolation
         snapshot.cable_check = stage.cable_check
         snapshot.emergency_stop = inputs.emergency_stop
-        snapshot.vehicle_maximum_v = stage.request.vehicle_maximum_voltage_v
+        snapshot.vehicle_maximum_v = self._vehicle_maximum_v
         snapshot.charger_maximum_v = stage.envelope.maximum_voltage_v
         snapshot.charger_maximum_a = stage.envelope.maximum_current_a
         snapshot.hardware_interlock = self._hardware_interlock

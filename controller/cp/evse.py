@@ -89,6 +89,11 @@ class EvsePilot:
         """Whether this core drives the 1 kHz signal."""
         return DUTY_STEADY_LOW < self.duty < DUTY_STEADY_HIGH
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether the next sample matters even if it equals the last one."""
+        return not self._quiet or (self._must_judge_diode() and not self.diode_ok)
+
     def next_timer(self) -> float | None:
         """When an unsettled C or D ends even without a further sample."""
         return self._debounce.give_up_at
@@ -103,7 +108,7 @@ class EvsePilot:
     def receive_sample(self, sample: PilotSample, now: float) -> list[Output]:
         """Take one reading of the pilot."""
         taken_at = sample.taken_at
-        if not self._taken_at < taken_at <= now:
+        if not self._taken_at < taken_at <= now + timing.STAMP_TOLERANCE_S:
             return []  # seen before, from the future, or not a number: it only grows older
         self._taken_at = taken_at
         self.sample = sample
@@ -200,8 +205,6 @@ class EvsePilot:
         return (_OSCILLATING_STATE if self.is_oscillating else _STEADY_STATE)[level]
 
     def _report(self) -> list[Output]:
-        if self._debounce.level is None:
-            return []
         self.state = self._derive_state()
         sample = self.sample
         assert sample is not None

@@ -84,11 +84,6 @@ def negative_peak_ok(low_v: float) -> bool:
     return low <= low_v <= high
 
 
-def is_mirrored(high_v: float, low_v: float) -> bool:
-    """Return whether the low phase mirrors the high one: short circuit or no diode."""
-    return abs(high_v + low_v) <= limits.DIODE_MIRROR_V
-
-
 class Debounce:
     """Believes a level by time; counts what turned out to be a glitch."""
 
@@ -133,11 +128,11 @@ class Debounce:
     def expire(self, now: float) -> bool:
         """Leave C or D when it is no longer certain; return True when the level changed.
 
-        Only these: an unsteady pilot never *enters* a state that permits power.
+        Only these, and never for C: an unsteady pilot must not lead to more than there was.
         """
         if self.level not in POWER_LEVELS or self._last_other is None:
             return False
-        if now - self._away_since < timing.UNSTEADY_S:
+        if now < self._away_since + timing.UNSTEADY_S or self._last_other is Level.C:
             return False
         return self._settle(self._last_other)
 

@@ -13,10 +13,8 @@ LEVEL_E_V = (-1.0, 2.0)  # 0 V: short circuit to PE, or supply lost
 LEVEL_F_V = (-13.0, -11.0)  # -12 V: charger not available
 
 NEGATIVE_PEAK_V = (-13.0, -11.0)
-"""The low phase with the vehicle's diode in place (Table A.4: -12 V +-1 V)."""
-
-DIODE_MIRROR_V = 1.2
-"""|high + low| below this: the low phase mirrors the high one, so no diode (chargebyte)."""
+"""The low phase with the vehicle's diode in place (Table A.4: -12 V +-1 V). Without a diode it
+mirrors the high phase (-9 V), with a short circuit it is near 0 V: both are outside."""
 
 # Generator and circuit: CharIN design guide for CCS, pilot slide; IEC 61851-1 Table A.2.
 GENERATOR_V = 12.0

@@ -73,7 +73,7 @@ class PevPilot:
 
     @property
     def is_pending(self) -> bool:
-        """Whether a reading waits to be believed."""
+        """Whether the next sample matters even if it equals the last one."""
         return self._candidate is not None
 
     def next_timer(self) -> float | None:
@@ -89,7 +89,7 @@ class PevPilot:
     def receive_sample(self, sample: InletSample, now: float) -> list[Output]:
         """Take one measurement of the inlet."""
         taken_at = sample.taken_at
-        if not self._taken_at < taken_at <= now:
+        if not self._taken_at < taken_at <= now + timing.STAMP_TOLERANCE_S:
             return []
         self._taken_at = taken_at
         duty = measured_duty(sample) if sample.plugged else DUTY_STEADY_LOW

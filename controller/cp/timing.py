@@ -21,5 +21,8 @@ DIODE_SETTLE_S = 0.020
 """After a change of the driven duty the negative peak is not judged: the peak detector needs its
 reset (1.5 ms), a settling time (2 ms) and a conversion, and drivers differ."""
 
+STAMP_TOLERANCE_S = 0.005
+"""A sample stamped this much ahead of `now` was taken within the same period; more is nonsense."""
+
 INLET_STALE_S = 0.1
 """Vehicle: S2 opens when no inlet sample came for this long (own figure: 20 periods)."""

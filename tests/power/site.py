@@ -1,4 +1,4 @@
-"""A charger's power half on the simulated circuit, in virtual time: what the loop does, in short."""
+"""A charger's power half on the simulated circuit, in virtual time: the loop in short."""
 
 from __future__ import annotations
 
@@ -127,6 +127,9 @@ class Site:
             assert self.now - start < within_s, (self.stage.state, self.stage.failure)
             self.tick()
         return self.now - start
+
+    def state_name(self) -> str:
+        return self.stage.state.value
 
     def last_setpoint(self) -> SetOutput:
         return next(o for _, o in reversed(self.log) if isinstance(o, SetOutput))

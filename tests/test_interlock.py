@@ -1,0 +1,395 @@
+"""The charger's interlock: each row alone, dense values round each limit, latches, both permits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf, nan
+
+import pytest
+
+from controller import interlock
+from controller.errors import ConfigError
+from controller.interlock import RULES, Interlock, Snapshot
+from controller.interlock_rules import InterlockConfig, Severity
+from controller.power import limits
+from controller.signals import (
+    CableCheckState,
+    ControlPilotState,
+    IsolationStatus,
+    Permits,
+    Phase,
+    ResetRequest,
+)
+
+P = ControlPilotState
+NOW = 1000.0
+PERIOD_S = 0.005
+
+CHARGING = Snapshot(
+    now=NOW,
+    pilot=P.C2,
+    pilot_age_s=0.0,
+    diode_ok=True,
+    heartbeat_age_s=0.02,
+    believed_phase=Phase.CHARGE,
+    requested_phase=Phase.CHARGE,
+    voltage_v=390.0,
+    current_a=100.0,
+    reading_age_s=0.1,
+    reading_valid=True,
+    contactors_commanded=True,
+    contactors_closed=True,
+    contactors_valid=True,
+    contactors_age_s=0.0,
+    isolation=IsolationStatus.VALID,
+    cable_check=CableCheckState.PASSED,
+    emergency_stop=False,
+    vehicle_maximum_v=420.0,
+    charger_maximum_v=500.0,
+    charger_maximum_a=125.0,
+    hardware_interlock=True,
+)
+UNPLUGGED = replace(CHARGING, pilot=P.A1, voltage_v=0.0, current_a=0.0)
+
+
+class Run:
+    """An interlock that has been granting; `see` shows it something for a while."""
+
+    def __init__(self, config: InterlockConfig | None = None, start: Snapshot = CHARGING) -> None:
+        self.interlock = Interlock(config)
+        self.now = NOW
+        self.permits = self.see(start)
+
+    def see(self, snapshot: Snapshot, seconds: float = 0.0) -> Permits:
+        for _ in range(1 + round(seconds / PERIOD_S)):
+            self.permits = self.interlock.evaluate(replace(snapshot, now=self.now))
+            self.now += PERIOD_S
+        return self.permits
+
+
+def both(permits: Permits) -> tuple[bool, bool]:
+    return permits.close_contactors, permits.energise
+
+
+def test_all_well_grants_both_for_a_tenth_of_a_second() -> None:
+    permits = Interlock().evaluate(CHARGING)
+    assert permits == Permits(True, True, NOW + 0.1)
+
+
+def test_nothing_known_grants_nothing() -> None:
+    permits = Interlock().evaluate(Snapshot(now=NOW))
+    assert both(permits) == (False, False)
+    assert permits.reasons[0].startswith("emergency stop")
+    assert "pilot state is not known" in permits.reasons
+
+
+def test_before_the_first_evaluation_the_report_grants_nothing() -> None:
+    report = Interlock().report
+    assert (report.close_contactors, report.energise) == (False, False)
+
+
+NEITHER, CLOSE_ONLY, GRANTED = (False, False), (True, False), (True, True)
+
+# name of the row (or "" for none), what is different, permits after a long time of it
+ROWS: list[tuple[str, dict[str, object], tuple[bool, bool]]] = [
+    ("emergency stop", {"emergency_stop": True}, NEITHER),
+    # IEC 61851-23 table 103 (software sees it late; hardware must act)
+    ("", {"voltage_v": 549.0, "vehicle_maximum_v": 549.0, "charger_maximum_v": 1000.0}, GRANTED),
+    ("emergency over-voltage", {"voltage_v": 550.1, "vehicle_maximum_v": 500.0}, NEITHER),
+    ("emergency over-voltage", {"voltage_v": 825.1, "vehicle_maximum_v": 750.0}, NEITHER),
+    # over-current: nameplate 125 A x 1.1 + 5 A
+    ("", {"current_a": 142.5}, GRANTED),
+    ("over-current", {"current_a": 142.6}, NEITHER),
+    # over-voltage: vehicle's maximum 420 V + 2 V
+    ("", {"voltage_v": 422.0}, GRANTED),
+    ("over-voltage", {"voltage_v": 422.1}, NEITHER),
+    ("over-voltage", {"voltage_v": 390.0, "vehicle_maximum_v": 380.0}, NEITHER),
+    # isolation
+    ("isolation", {"isolation": IsolationStatus.FAULT}, NEITHER),
+    ("", {"isolation": IsolationStatus.WARNING}, GRANTED),
+    ("", {"isolation": IsolationStatus.INVALID}, GRANTED),
+    # contactors
+    ("contactor fault", {"contactor_fault": "welded"}, NEITHER),
+    ("contactor feedback", {"contactors_closed": False}, NEITHER),
+    ("feedback stale", {"contactors_valid": False}, NEITHER),
+    ("feedback stale", {"contactors_age_s": 0.101}, NEITHER),
+    ("", {"contactors_age_s": 0.1}, GRANTED),
+    ("feedback stale", {"contactors_age_s": nan}, NEITHER),
+    # hardware
+    ("hardware", {"hardware_tripped": True}, NEITHER),
+    ("bench mode", {"hardware_interlock": False}, NEITHER),
+    ("", {"hardware_interlock": False, "voltage_v": 60.0}, GRANTED),
+    ("bench mode", {"hardware_interlock": False, "voltage_v": 60.1}, NEITHER),
+    # plausibility
+    ("plausible", {"voltage_v": nan}, NEITHER),
+    ("plausible", {"voltage_v": -20.1}, NEITHER),
+    ("", {"voltage_v": -20.0}, GRANTED),
+    ("plausible", {"current_a": nan}, NEITHER),
+    ("plausible", {"current_a": -20.1}, NEITHER),
+    ("", {"current_a": -20.0}, GRANTED),
+    ("plausible", {"voltage_v": -inf}, NEITHER),
+    ("plausible", {"vehicle_maximum_v": nan}, NEITHER),
+    ("plausible", {"vehicle_maximum_v": -1.0}, NEITHER),
+    ("plausible", {"vehicle_maximum_v": 1500.1}, NEITHER),
+    ("plausible", {"charger_maximum_v": nan}, NEITHER),
+    ("plausible", {"charger_maximum_a": nan}, NEITHER),
+    ("plausible", {"charger_maximum_a": inf}, NEITHER),
+    # pilot
+    ("pilot unknown", {"pilot": None}, NEITHER),
+    ("pilot A", {"pilot": P.A1}, NEITHER),
+    ("pilot A", {"pilot": P.A2}, NEITHER),
+    ("pilot B", {"pilot": P.B1}, NEITHER),
+    ("pilot B", {"pilot": P.B2}, NEITHER),
+    ("pilot C1", {"pilot": P.C1}, NEITHER),
+    ("pilot C1", {"pilot": P.D1}, NEITHER),
+    ("ventilation", {"pilot": P.D2}, NEITHER),
+    ("pilot E", {"pilot": P.E}, NEITHER),
+    ("pilot F", {"pilot": P.F}, NEITHER),
+    ("", {"pilot_age_s": 0.05}, GRANTED),
+    ("pilot stale", {"pilot_age_s": 0.051}, NEITHER),
+    ("", {"pilot_age_s": -0.005}, GRANTED),
+    ("pilot stale", {"pilot_age_s": -0.006}, NEITHER),
+    ("pilot stale", {"pilot_age_s": nan}, NEITHER),
+    ("diode", {"diode_ok": False}, NEITHER),
+    # communication
+    ("", {"heartbeat_age_s": 0.1}, GRANTED),
+    ("heartbeat", {"heartbeat_age_s": 0.101}, NEITHER),
+    ("heartbeat", {"heartbeat_age_s": -0.1}, NEITHER),
+    ("heartbeat", {"heartbeat_age_s": nan}, NEITHER),
+    ("heartbeat", {"heartbeat_age_s": inf}, NEITHER),
+    ("phase", {"believed_phase": Phase.IDLE}, NEITHER),
+    ("phase", {"believed_phase": Phase.CONNECTED}, NEITHER),
+    ("phase", {"believed_phase": Phase.FAULT}, NEITHER),
+    ("phase", {"requested_phase": Phase.CONNECTED}, NEITHER),
+    ("phase mismatch", {"believed_phase": Phase.STOPPING}, NEITHER),
+    # readings
+    ("reading stale", {"reading_valid": False}, NEITHER),
+    ("", {"reading_age_s": 1.0}, GRANTED),
+    ("reading stale", {"reading_age_s": 1.001}, NEITHER),
+    ("reading stale", {"reading_age_s": nan}, NEITHER),
+    # cable check
+    ("cable check failed", {"cable_check": CableCheckState.FAILED}, NEITHER),
+    ("not checked", {"cable_check": CableCheckState.RUNNING}, NEITHER),
+    ("not checked", {"cable_check": CableCheckState.IDLE}, NEITHER),
+    # only energy
+    ("vehicle maximum", {"vehicle_maximum_v": 0.0}, CLOSE_ONLY),
+    (
+        "contactors open",
+        {"contactors_commanded": False, "contactors_closed": False, "voltage_v": 59.9},
+        CLOSE_ONLY,
+    ),
+    (
+        "live output",
+        {"contactors_commanded": False, "contactors_closed": False, "voltage_v": 60.0},
+        NEITHER,
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "expected"), ROWS)
+def test_each_row(name: str, changes: dict[str, object], expected: tuple[bool, bool]) -> None:
+    seen = replace(CHARGING, **changes)  # type: ignore[arg-type]
+    run = Run()
+    assert both(run.see(seen, 1.0)) == expected
+    if not name:
+        assert run.permits.reasons == ()
+        return
+    rule = next(r for r in RULES if r.name == name)
+    told = rule.reason.format(s=seen)
+    assert told in run.permits.reasons
+    assert run.interlock.report.latched == (told if rule.latches else "")
+    assert run.interlock.report.emergency is (rule.severity is Severity.EMERGENCY)
+
+
+def test_each_row_of_the_table_is_tested() -> None:
+    assert {name for name, _, _ in ROWS} - {""} == {rule.name for rule in RULES}
+
+
+@pytest.mark.parametrize(
+    ("changes", "tolerated_s"),
+    [
+        ({"voltage_v": 430.0}, limits.OVER_VOLTAGE_S),
+        ({"voltage_v": 560.0}, limits.EMERGENCY_OVER_VOLTAGE_S),
+        ({"current_a": 200.0}, limits.OVER_CURRENT_S),
+        ({"believed_phase": Phase.STOPPING}, interlock.PHASE_MISMATCH_S),
+        ({"pilot": P.B2}, 0.0),
+        ({"heartbeat_age_s": 0.2}, 0.0),
+        ({"emergency_stop": True}, 0.0),
+    ],
+)
+def test_how_long_it_is_tolerated(changes: dict[str, object], tolerated_s: float) -> None:
+    seen = replace(CHARGING, **changes)  # type: ignore[arg-type]
+    run = Run()
+    start = run.now
+    while both(run.see(seen)) == GRANTED:
+        assert run.now - start < tolerated_s + 2 * PERIOD_S
+    last = run.now - PERIOD_S - start
+    assert tolerated_s <= last + 1e-9
+    assert last <= tolerated_s + 2 * PERIOD_S
+
+
+def test_a_short_over_voltage_is_tolerated_again_and_again() -> None:
+    run = Run()
+    for _ in range(10):
+        assert both(run.see(replace(CHARGING, voltage_v=430.0), 0.39)) == GRANTED
+        assert both(run.see(CHARGING)) == GRANTED
+
+
+def test_tolerance_does_not_help_to_get_a_permit() -> None:
+    run = Run(start=replace(CHARGING, heartbeat_age_s=9.0))
+    mismatch = replace(CHARGING, believed_phase=Phase.STOPPING)
+    assert both(run.see(mismatch)) == NEITHER
+    assert both(Run(start=mismatch).permits) == NEITHER
+
+
+def test_state_d_with_ventilation() -> None:
+    run = Run(InterlockConfig(ventilation=True), replace(CHARGING, pilot=P.D2))
+    assert both(run.permits) == GRANTED
+
+
+@pytest.mark.parametrize(
+    ("voltage_v", "vehicle_v", "charger_v", "expected"),
+    [
+        (470.0, 420.0, 500.0, GRANTED),  # test voltage 470 V
+        (480.0, 420.0, 500.0, GRANTED),
+        (480.1, 420.0, 500.0, NEITHER),
+        (835.0, 750.0, 1000.0, GRANTED),  # test voltage 825 V = limit of table 103
+        (835.1, 750.0, 1000.0, NEITHER),
+        (845.1, 750.0, 1000.0, NEITHER),
+    ],
+)
+def test_the_cable_check_may_exceed_the_vehicle_maximum(
+    voltage_v: float, vehicle_v: float, charger_v: float, expected: tuple[bool, bool]
+) -> None:
+    testing = replace(
+        CHARGING,
+        believed_phase=Phase.CABLE_CHECK,
+        requested_phase=Phase.CABLE_CHECK,
+        cable_check=CableCheckState.RUNNING,
+        voltage_v=voltage_v,
+        vehicle_maximum_v=vehicle_v,
+        charger_maximum_v=charger_v,
+    )
+    assert both(Run(start=replace(testing, voltage_v=100.0)).see(testing, 1.0)) == expected
+
+
+def test_over_voltage_counts_only_in_power_phases() -> None:
+    idle = replace(
+        CHARGING,
+        believed_phase=Phase.CONNECTED,
+        requested_phase=Phase.CONNECTED,
+        voltage_v=430.0,
+    )
+    run = Run(start=idle)
+    run.see(idle, 1.0)
+    assert run.interlock.report.latched == ""
+
+
+def test_stopping_keeps_both_permits_for_the_ramp() -> None:
+    stopping = replace(CHARGING, believed_phase=Phase.STOPPING, requested_phase=Phase.STOPPING)
+    assert both(Run().see(stopping, 5.0)) == GRANTED
+
+
+@pytest.mark.parametrize("phase", [Phase.CABLE_CHECK, Phase.STOPPING])
+def test_isolation_status_in_each_phase(phase: Phase) -> None:
+    seen = replace(
+        CHARGING,
+        believed_phase=phase,
+        requested_phase=phase,
+        isolation=IsolationStatus.FAULT,
+    )
+    expected = GRANTED if phase is Phase.CABLE_CHECK else NEITHER
+    assert both(Run().see(seen)) == expected
+
+
+# --- latches -------------------------------------------------------------------------------------
+
+
+def test_a_latched_fault_holds_until_unplugged() -> None:
+    run = Run()
+    run.see(replace(CHARGING, isolation=IsolationStatus.FAULT))
+    assert both(run.see(CHARGING, 10.0)) == NEITHER
+    assert run.permits.reasons == (run.interlock.report.latched,)
+    run.see(UNPLUGGED)
+    assert run.interlock.report.latched == ""
+    assert both(run.see(CHARGING)) == GRANTED
+
+
+def test_a_stale_state_a_does_not_unlatch() -> None:
+    run = Run()
+    run.see(replace(CHARGING, isolation=IsolationStatus.FAULT))
+    run.see(replace(UNPLUGGED, pilot_age_s=0.2), 1.0)
+    assert run.interlock.report.latched != ""
+
+
+def test_the_first_fault_is_told_and_the_worst_counts() -> None:
+    run = Run()
+    run.see(replace(CHARGING, isolation=IsolationStatus.FAULT))
+    run.see(replace(CHARGING, emergency_stop=True))
+    report = run.interlock.report
+    assert report.latched.startswith("insulation fault")
+    assert report.reasons[0] == report.latched
+    assert report.emergency
+
+
+def test_a_pressed_emergency_stop_latches_again_after_unplugging() -> None:
+    run = Run()
+    run.see(replace(CHARGING, emergency_stop=True))
+    run.see(replace(UNPLUGGED, emergency_stop=True))
+    assert run.interlock.report.emergency
+    assert both(run.see(CHARGING)) == NEITHER
+
+
+def test_contactor_faults_need_a_reset_without_vehicle() -> None:
+    run = Run()
+    run.see(replace(CHARGING, contactor_fault="welded"))
+    run.see(UNPLUGGED, 1.0)
+    assert both(run.see(CHARGING)) == NEITHER
+    run.interlock.receive_signal(ResetRequest())
+    assert both(run.see(CHARGING)) == NEITHER  # a vehicle is there: not heeded, and forgotten
+    run.see(UNPLUGGED)
+    assert both(run.see(CHARGING)) == NEITHER
+    run.see(UNPLUGGED)
+    run.interlock.receive_signal(ResetRequest())
+    run.see(UNPLUGGED)
+    assert both(run.see(CHARGING)) == GRANTED
+
+
+def test_a_report_changes_only_with_its_content() -> None:
+    run = Run()
+    first = run.interlock.report
+    run.see(replace(CHARGING, voltage_v=391.0), 1.0)
+    assert run.interlock.report is first
+    run.see(replace(CHARGING, pilot=P.B2))
+    held = run.interlock.report
+    assert held is not first
+    run.see(replace(CHARGING, pilot=P.B2), 1.0)
+    assert run.interlock.report is held
+
+
+def test_each_reason_is_a_sentence_for_people() -> None:
+    for rule in RULES:
+        told = rule.reason.format(s=replace(CHARGING, contactor_fault="contactor welded"))
+        assert len(told) > 15
+        assert "{" not in told
+        assert rule.latches or "{" not in rule.reason, "a reason that changes floods the log"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"heartbeat_timeout_s": 0.11},
+        {"heartbeat_timeout_s": 0.0},
+        {"heartbeat_timeout_s": nan},
+        {"pilot_stale_s": 0.06},
+        {"pilot_stale_s": -1.0},
+    ],
+)
+def test_configuration_cannot_make_it_lenient(bad: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        InterlockConfig(**bad)  # type: ignore[arg-type]
+
+
+def test_a_stricter_heartbeat() -> None:
+    run = Run(InterlockConfig(heartbeat_timeout_s=0.05))
+    assert both(run.see(replace(CHARGING, heartbeat_age_s=0.06))) == NEITHER
