@@ -173,7 +173,7 @@ class EvseCommunication(Communication):
             plate.maximum_current_a,
             plate.maximum_power_w,
         )
-        self.session = Secc(SeccConfig(nameplate, plate.evse_id.encode()), rng)
+        self.session = Secc(SeccConfig(nameplate, plate.evse_id.encode()), rng=rng)
         super().__init__(
             {
                 PilotChanged: (self.station, self.session),

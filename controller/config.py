@@ -121,7 +121,6 @@ class ChargerSection:
     minimum_current_a: float = number(0.0, 0, 100, "lowest output current")
     maximum_current_a: float = number(300.0, 1, 500, "highest output current")
     maximum_power_w: float = number(150_000.0, 500, 500_000, "highest output power")
-    ramp_a_per_s: float = number(100.0, 1, 500, "how fast the current may rise")
     interlock: str = choice(
         "external",
         ("external", "none"),
@@ -226,6 +225,11 @@ class CarConfig:
     battery: BatterySection = field(default_factory=BatterySection)
     plc: PlcSection = field(default_factory=PlcSection)
     realtime: RealtimeSection = field(default_factory=RealtimeSection)
+
+    def with_target(self, soc_percent: float) -> CarConfig:
+        """Return the same car with another target state of charge."""
+        car = dataclasses.replace(self.car, target_soc_percent=soc_percent)
+        return dataclasses.replace(self, car=car)
 
 
 # --- loading -----------------------------------------------------------------------------------

@@ -136,7 +136,9 @@ class Node:
 class Timed(Protocol):
     """Anything a loop wakes: a `Node`, a `LoopTimer`, the simulated site."""
 
-    deadline: float
+    @property
+    def deadline(self) -> float:
+        """When to wake it; NEVER while there is nothing to do."""
 
     def fire(self, now: float) -> object:
         """Act; must move `deadline`."""
@@ -330,6 +332,11 @@ def utc_stamp() -> str:
 def wall_time() -> float:
     """Seconds since 1970, for captures; never for deadlines."""
     return time.time()
+
+
+def pause(seconds: float) -> None:
+    """Sleep while a process sets itself up; never inside a loop."""
+    time.sleep(seconds)
 
 
 # --- the real-time process --------------------------------------------------------------------

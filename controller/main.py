@@ -1,4 +1,4 @@
-"""Command line and composition root: `ccs-pilot COMMAND`; each command imports only what it runs."""
+"""Command line and composition root; each command imports only what it runs."""
 
 from __future__ import annotations
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import os
 import socket
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,13 +21,6 @@ if TYPE_CHECKING:
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x1000_0000, 0x4000_0000
 """unshare(2) flags (linux/sched.h)."""
-SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFHWADDR = 0x8913, 0x8914, 0x8924
-"""Interface requests (linux/sockios.h)."""
-IFF_UP = 1
-ARPHRD_ETHER = 1
-IFREQ = struct.Struct("16sH22x")
-TENTATIVE = 0x40
-"""IFA_F_TENTATIVE: duplicate address detection is not finished (linux/if_addr.h)."""
 
 
 def enter() -> None:
@@ -51,39 +42,29 @@ def enter() -> None:
             raise PortError(f"no user namespace ({error.strerror})") from error
 
 
-def bring_up(interface: str, mac: bytes) -> None:
-    """Give `interface` its address and switch it on; no router solicitations, no wait for DAD."""
-    for key, value in (("accept_dad", "0"), ("router_solicitations", "0"), ("accept_ra", "0")):
+def quieten() -> None:
+    """Let interfaces made from now on start at once and say nothing by themselves.
+
+    No duplicate address detection (two hosts with known addresses), no router solicitations. Only
+    for a namespace of our own.
+    """
+    for key in ("accept_dad", "router_solicitations", "accept_ra"):
         with contextlib.suppress(OSError):
-            path = Path(f"/proc/sys/net/ipv6/conf/{interface}/{key}")
-            path.write_text(value, encoding="ascii")
-    name = interface.encode()
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-        try:
-            fcntl.ioctl(sock, SIOCSIFHWADDR, struct.pack("16sH6s16x", name, ARPHRD_ETHER, mac))
-            flags = IFREQ.unpack(fcntl.ioctl(sock, SIOCGIFFLAGS, IFREQ.pack(name, 0)))[1]
-            fcntl.ioctl(sock, SIOCSIFFLAGS, IFREQ.pack(name, flags | IFF_UP))
-        except OSError as error:
-            raise PortError(f"{interface} does not come up: {error.strerror}") from error
-
-
-def link_local(interface: str) -> tuple[bytes, int] | None:
-    """Return the usable link-local address (16 bytes) and scope id; None while there is none."""
-    try:
-        lines = Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        address, index, _length, _scope, flags, name = line.split()
-        usable = not int(flags, 16) & TENTATIVE
-        if name == interface and address.startswith("fe80") and usable:
-            return bytes.fromhex(address), int(index, 16)
-    return None
+            Path(f"/proc/sys/net/ipv6/conf/default/{key}").write_text("0", encoding="ascii")
 
 
 def interfaces() -> list[str]:
     """Names of this machine's network interfaces."""
     return sorted(name for _, name in socket.if_nameindex())
+
+
+def mac_of(interface: str) -> bytes:
+    """Ethernet address of an interface. Raises PortError."""
+    try:
+        text = Path(f"/sys/class/net/{interface}/address").read_text(encoding="ascii")
+    except OSError as error:
+        raise PortError(f"{interface}: no Ethernet address ({error.strerror})") from error
+    return bytes.fromhex(text.strip().replace(":", ""))
 
 
 def attempt(what: Callable[[], object]) -> str:

@@ -139,7 +139,7 @@ class EvseRealtime(_Realtime):
         return (
             self.stage.state in STEADY
             and self.contactors.state in RESTING
-            and self.pilot.next_timer() is None
+            and not self.pilot.is_pending
         )
 
     def next_timer(self) -> float | None:

@@ -1,9 +1,8 @@
-"""The commands `sim`, `evse`, `pev` and `config`: from arguments to a scene, from a scene to words."""
+"""The commands `sim`, `evse`, `pev` and `config`: from arguments to a scene, and to words."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import signal
 import sys
 from pathlib import Path
@@ -147,9 +146,7 @@ def _configs(args: argparse.Namespace) -> tuple[ChargerConfig, CarConfig]:
     if args.target_soc is not None:
         if not 1 <= args.target_soc <= 100:
             raise ConfigError(f"--target-soc {args.target_soc:g}: not allowed; 1 to 100")
-        car = dataclasses.replace(
-            car, car=dataclasses.replace(car.car, target_soc_percent=args.target_soc)
-        )
+        car = car.with_target(args.target_soc)
     if car.battery.soc_percent >= car.car.target_soc_percent:
         raise ConfigError(
             f"the battery is at {car.battery.soc_percent:g} %, its target is "
@@ -184,12 +181,14 @@ def _play(
     speed: float | None,
     sides: tuple[str, ...] = ("evse", "pev"),
 ) -> int:
-    from controller.sim import World
+    from controller.sim import BenchWorld, World
     from controller.site import RunningSite, Scene
 
     scene = Scene(
         charger=charger,
         car=car,
+        charger_file=args.charger,
+        car_file=args.car,
         sides=sides,
         link=link,
         speed=speed,
@@ -199,7 +198,12 @@ def _play(
     )
     view = _view(args, scene)
     try:
-        site = RunningSite(scene, World(charger, car, args.seed), view)
+        world = (
+            World(charger, car, args.seed)
+            if len(sides) == 2
+            else BenchWorld(charger, car, args.seed, sides[0])
+        )
+        site = RunningSite(scene, world, view)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, site.stop)
         summary = site.run()
@@ -240,9 +244,9 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     lines = [
         "",
         f"ended      {summary['given_up'] or summary['reason']}",
-        f"energy     {summary['energy_wh'] / 1000:.2f} kWh, peak {summary['peak_power_w'] / 1000:.1f} kW, "
-        f"SoC {soc}"
-        + (", target reached" if summary["reached_target"] else ", target NOT reached"),
+        f"energy     {summary['energy_wh'] / 1000:.2f} kWh, "
+        f"peak {summary['peak_power_w'] / 1000:.1f} kW, SoC {soc}, "
+        + ("target reached" if summary["reached_target"] else "target NOT reached"),
         f"safe       {_safe(summary)}",
         f"{'phase':<18}{'took':>10}{'limit':>10}",
     ]

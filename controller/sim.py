@@ -20,7 +20,7 @@ from controller.communication import (
 )
 from controller.config import CarConfig, ChargerConfig
 from controller.cp.sim import PilotCircuit
-from controller.loop import NEVER, Node, Record, SimLoop, stopwatch
+from controller.loop import NEVER, Node, Record, SimLoop, Timed, stopwatch
 from controller.plc.pib import SLAC_EVSE, SLAC_PEV
 from controller.plc.sim import SimPowerline, seeded_rng
 from controller.plc.sim_modem import SimModem
@@ -360,7 +360,8 @@ class SimWorld:
         )
         self._wire = Carrier(self.world.powerline, self._powerline_due)
         self._ip = Carrier(self.network, self._network_due)
-        for timed in (*self.nodes.values(), *self._frames, self._wire, self._ip):
+        everything: list[Timed] = [*self.nodes.values(), *self._frames, self._wire, self._ip]
+        for timed in everything:
             self.loop.add(timed)
         self.world.on_change = self._poke
 

@@ -31,7 +31,7 @@ from controller import __version__, ipc, netns, signals_json
 from controller.errors import PortError, WireError
 from controller.loop import NEVER, Loop, utc_stamp, wall_time
 from controller.plc.driver_tap import open_tap
-from controller.process import READY, TAP_NAME
+from controller.process import LOOPBACK, READY, TAP_NAME
 from controller.report import Report
 from controller.session_capture import SessionCapture
 from controller.signals import (
@@ -41,6 +41,7 @@ from controller.signals import (
 )
 from controller.sim import SIDES, World, host_mac
 from controller.trace import TraceWriter
+from controller.v2g.sdp import SDP_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +130,7 @@ class RunningSite:
         self.children: dict[str, Child] = {}
         self.stops = 0
         self.link, self.why = choose_link(scene.link)
+        self.sdp_port = free_udp_port() if self.link == LOOPBACK else SDP_PORT
         self.step_s = scene.charger.realtime.period_s
         self._steps = 0
         self._origin = 0.0
@@ -180,7 +182,7 @@ class RunningSite:
         header = {"program": "ccs-pilot", "version": __version__, **self.scene.details}
         self._trace = TraceWriter(self._folder / "trace.jsonl", header)
         self._capture = SessionCapture(
-            self._folder / "capture.pcapng", wall_time(), compose=self.link == "loopback"
+            self._folder / "capture.pcapng", wall_time(), compose=self.link == LOOPBACK
         )
 
     def _start_children(self) -> None:
@@ -205,14 +207,16 @@ class RunningSite:
         config = self.scene.car_file if pev else self.scene.charger_file
         fds = [theirs.fileno(), ipc_socket.fileno(), wire_theirs.fileno()]
         command = [sys.executable, "-m", "controller.process", name, *map(str, fds)]
-        command += ["--link", self.link, "--seed", str(self.scene.seed)]
+        command += ["--link", self.link, "--sdp-port", str(self.sdp_port)]
+        if pev:
+            command += ["--target-soc", str(self.scene.car.car.target_soc_percent)]
         command += ["--config", str(config)] if config else []
         command += ["--paced"] if self.scene.speed is not None else []
         child = Child(name, command, fds, ours)
         theirs.close()
         wire_theirs.close()
         self.children[name] = child
-        if name != "evse-realtime" and self.link == "loopback":
+        if name != "evse-realtime" and self.link == LOOPBACK:
             self._wire(wire_ours, "pev" if pev else "evse")
         else:
             wire_ours.close()
@@ -376,12 +380,25 @@ class RunningSite:
                     send(frame)
 
 
+def free_udp_port() -> int:
+    """Find a UDP port for SDP over loopback, so that two scenes may run side by side."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind(("::1", 0))
+        except OSError as error:
+            raise PortError(
+                f"IPv6 is switched off on this machine ({error.strerror}): V2G needs it "
+                "(sysctl net.ipv6.conf.lo.disable_ipv6=0)"
+            ) from error
+        return int(sock.getsockname()[1])
+
+
 HOSTS = frozenset(map(host_mac, SIDES))
 
 
 def choose_link(wanted: str) -> tuple[str, str]:
     """Return the kind of link and why it was chosen. Raises PortError when it cannot be had."""
-    if wanted == "loopback":
+    if wanted == LOOPBACK:
         return wanted, "as asked for"
     if wanted not in ("auto", "tap"):
         return wanted, "real interface, as asked for"
@@ -390,7 +407,7 @@ def choose_link(wanted: str) -> tuple[str, str]:
         return "tap", "two network namespaces joined by TAP devices and the simulated modem pair"
     if wanted == "tap":
         raise PortError(f"no TAP devices: {reason}; leave --link out to use loopback")
-    return "loopback", f"no TAP devices: {reason}"
+    return LOOPBACK, f"no TAP devices: {reason}"
 
 
 def _try_tap() -> None:

@@ -234,7 +234,7 @@ def _car(e: PevInputs) -> dict[str, str]:
     vehicle = e.vehicle
     power_kw = vehicle.inlet_voltage_v * vehicle.inlet_current_a / 1000
     return {
-        "voltage": f"{vehicle.inlet_voltage_v:7.1f} V at the inlet, {vehicle.battery_voltage_v:.1f} V battery",
+        "voltage": f"{vehicle.inlet_voltage_v:7.1f} V, battery {vehicle.battery_voltage_v:.1f} V",
         "current": f"{vehicle.inlet_current_a:7.1f} A of {vehicle.target_current_a:.0f} A wanted",
         "power": f"{power_kw:7.1f} kW",
         "state of charge": f"{vehicle.soc_percent:7.1f} %",
