@@ -17,7 +17,8 @@ Reader = Callable[[int, int], tuple[Any, int]]
 Writer = Callable[[Declared, int], int]
 
 LONGEST = 8192  # bytes; longer messages are decoded by the reference codec in linear time
-ROOM = 64  # zero bits after the message
+ROOM = bytes(8)  # after the message, so that readers may look ahead
+ROOM_BITS = 8 * len(ROOM)
 FAILURES = (
     Deviation,
     ArithmeticError,
@@ -41,20 +42,20 @@ class Compiled:
         self._grammar = grammar
         self._names: dict[str, object] = {helper: getattr(runtime, helper) for helper in HELPERS}
         self._head_bits = 8 + grammar.root_bits
+        self._rest_bits = ROOM_BITS - self._head_bits
         self._readers = LazyTable(self._root_reader)
         self._writers = LazyTable(self._root_writer)
 
     def decode(self, payload: bytes) -> tuple[Any, int]:
         """Return the message and the number of bytes that follow it."""
-        size = len(payload)
-        if size > LONGEST:
+        if len(payload) > LONGEST:
             raise Deviation
-        s = 8 * size + ROOM - self._head_bits
-        m = int.from_bytes(payload, "big") << ROOM
+        m = int.from_bytes(payload + ROOM, "big")
+        s = 8 * len(payload) + self._rest_bits
         message, s = self._readers[m >> s](m, s)
-        if s < ROOM:
+        if s < ROOM_BITS:
             raise Deviation
-        return message, s - ROOM >> 3
+        return message, s - ROOM_BITS >> 3
 
     def encode(self, message: Declared) -> bytes:
         """Return the payload of a message."""

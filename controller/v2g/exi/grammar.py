@@ -137,7 +137,7 @@ class ComplexType:
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """The slots of this very element; those below an implied parent are the parent's."""
-        return tuple(dict.fromkeys(_slots(self.row)))
+        return tuple(dict.fromkeys(slots_in(self.row)))
 
     def state(self, row: Row) -> State:
         """Return the state before `row`."""
@@ -227,13 +227,14 @@ class Grammar:
             content = content[run:]
 
 
-def _slots(row: Row) -> Iterator[Slot]:
+def slots_in(row: Row) -> Iterator[Slot]:
+    """Return the slots of a row, those within choices too."""
     for particle in row:
         if isinstance(particle.of, Slot):
             yield particle.of
         elif isinstance(particle.of, tuple):
             for option in particle.of:
-                yield from _slots(option)
+                yield from slots_in(option)
 
 
 def _particle(slot: Slot, spec: Spec, is_optional: bool) -> Particle:

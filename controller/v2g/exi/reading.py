@@ -17,7 +17,8 @@ from controller.v2g.exi.source import (
 )
 
 WIDEST_BINARY = 8  # bytes, such as a session id, that are read without a call
-MOST_KNOWN = 1024  # objects that are kept by their bits, for each shape
+MOST_KNOWN = 4096  # objects of the most usual shape of a type that are kept by their bits
+MOST_UNUSUAL = 256  # objects of another shape
 
 
 class ReaderSource(Source):
@@ -32,8 +33,8 @@ class ReaderSource(Source):
         assert type_.cls is not None
         made = self.name(type_.name, type_.cls)
         opened = self.name(f"Open{type_.name}", open_class(type_.cls))
-        for shape in shapes_of(type_):
-            self._shape(shape, self._known(type_, shape), opened, made)
+        for number, shape in enumerate(shapes_of(type_)):
+            self._shape(shape, self._known(type_, shape), opened, made, is_first=number == 0)
         self.put(f"o = {opened}()")
         self._content(type_)
         self._flush()
@@ -41,13 +42,14 @@ class ReaderSource(Source):
         self.put("return o, s")
         return "\n".join([f"def read_{type_.name}(m, s):", *self.lines])
 
-    def _shape(self, shape: Shape, known: str, opened: str, made: str) -> None:
-        """Read an object that has a usual shape."""
+    def _shape(self, shape: Shape, known: str, opened: str, made: str, *, is_first: bool) -> None:
+        """Read an object that has a usual shape. Callers have looked up the first one."""
         self.put(f"t = s - {shape.width}")
         self.put(f"w = m >> t & {(1 << shape.width) - 1:#x}")
-        self.put(f"o = {known}.get(w)")
-        with self.block("if o is not None:"):
-            self.put("return o, t")
+        if not is_first:
+            self.put(f"o = {known}.get(w)")
+            with self.block("if o is not None:"):
+                self.put("return o, t")
         mask, value = shape.mask_and_value
         with self.block(f"if w & {mask:#x} == {value:#x}:"):
             self.put(f"o = {opened}()")
@@ -56,9 +58,7 @@ class ReaderSource(Source):
             for slot in shape.absent:
                 self.put(f"o.{slot.attr} = None")
             self.put(f"o.__class__ = {made}")
-            with self.block(f"if len({known}) >= {MOST_KNOWN}:"):
-                self.put(f"{known}.clear()")
-            self.put(f"{known}[w] = o")
+            self._remember(known, "w", "o", MOST_KNOWN if is_first else MOST_UNUSUAL)
             self.put("return o, t")
 
     def _shape_field(self, shape: Shape, type_: Simple, index: int, target: str) -> None:
@@ -255,10 +255,10 @@ class ReaderSource(Source):
         if is_signed(type_):
             self._take(1, "negative = {1}")
         self._take(8, "x = {0}")
-        self._flush()
         if isinstance(type_, Binary) and type_.most <= WIDEST_BINARY:
-            self._binary(type_, target)
+            self._short_binary(type_, target)
             return
+        self._flush()
         with self.block("if x > 127:"):
             self.put("s -= 8")
             self.put("y = m >> s & 255")
@@ -273,10 +273,28 @@ class ReaderSource(Source):
         else:
             self.put(f"{target} = ~x if negative else x" if is_signed(type_) else f"{target} = x")
 
-    def _binary(self, type_: Binary, target: str) -> None:
-        """Read `x` bytes: look ahead as far as they may reach, then cut."""
-        self.deviate_if(f"x > {type_.most}")
+    def _short_binary(self, type_: Binary, target: str) -> None:
+        """Read bytes, of which there are mostly as many as may be: a session id."""
         bits = 8 * type_.most
-        whole = f"(m >> s - {bits} & {(1 << bits) - 1:#x}).to_bytes({type_.most}, 'big')"
-        self.put(f"{target} = {whole}[:x]")
-        self.put("s -= 8 * x")
+        total = sum(width for width, _ in self._run) + bits
+        known = f"KNOWN_BINARY_{total}"
+        self.names.setdefault(known, {})
+        self.put(f"t = s - {total}")
+        self.put(f"w = m >> t & {(1 << total) - 1:#x}")
+        self.put(f"{target} = k = {known}.get(w)")
+        with self.block("if k is not None:"):
+            self.put("s = t")
+        with self.block("else:"):
+            self.put("k = w")
+            self._flush()
+            self.deviate_if(f"x > {type_.most}")
+            self.put(f"{target} = (k & {(1 << bits) - 1:#x}).to_bytes({type_.most}, 'big')[:x]")
+            self.put("s -= 8 * x")
+            with self.block("if s == t:"):
+                self._remember(known, "k", target, MOST_KNOWN)
+
+    def _remember(self, known: str, key: str, value: str, most: int) -> None:
+        """Keep what was read by its bits."""
+        with self.block(f"if len({known}) >= {most}:"):
+            self.put(f"{known}.clear()")
+        self.put(f"{known}[{key}] = {value}")

@@ -9,7 +9,15 @@ from contextlib import contextmanager
 
 from controller.errors import ExiError
 from controller.v2g.exi.bits import BitReader, BitWriter
-from controller.v2g.exi.grammar import ComplexType, Event, Grammar, Slot, State, ValueType
+from controller.v2g.exi.grammar import (
+    ComplexType,
+    Event,
+    Grammar,
+    Slot,
+    State,
+    ValueType,
+    slots_in,
+)
 from controller.v2g.exi.schema import (
     MAX_ITEMS,
     Binary,
@@ -249,9 +257,12 @@ class Encoder:
             values = pending.get(event.slot)
             if values is None or (values and _fits(event, values[-1])):
                 return code, event
-        wanted = next(event.slot for event in state.events if event.slot is not None)
-        given = pending[wanted]
-        raise self._at(wanted.name, f"{type(given[-1]).__name__} given" if given else "missing")
+        for event in state.events:
+            if event.slot is not None and pending[event.slot]:
+                given = type(pending[event.slot][-1]).__name__
+                raise self._at(event.slot.name, f"{given} given")
+        required = [particle for particle in state.row if not particle.is_optional]
+        raise self._at(next(slots_in(tuple(required))).name, "missing")
 
     def _slot(
         self, event: Event, slot: Slot, pending: dict[Slot, list[object]], owner: Declared
@@ -279,9 +290,9 @@ class Encoder:
         if isinstance(type_, Integer):
             self._integer(type_, value)
         elif isinstance(type_, Boolean):
-            if not isinstance(value, bool):
+            if not isinstance(value, int) or value not in (0, 1):
                 raise ExiError(f"{value!r} is no bool")
-            self._writer.write(value, 1)
+            self._writer.write(int(value), 1)
         elif isinstance(type_, Text):
             self._text(type_, value)
         elif isinstance(type_, Binary):
@@ -292,7 +303,7 @@ class Encoder:
             raise ExiError(f"{value!r} is no {type_.__name__}")
 
     def _integer(self, type_: Integer, value: object) -> None:
-        if not isinstance(value, int) or isinstance(value, bool):
+        if not isinstance(value, int):
             raise ExiError(f"{value!r} is no integer")
         least, most = type_.least, type_.most
         if type_.accepted is not None and not self._strict:
