@@ -89,6 +89,11 @@ def new_image(mac: bytes, dak: bytes, nid: bytes, nmk: bytes, slac_mode: int) ->
     return _summed(image, _CHECKSUM)
 
 
+def resummed(image: bytes) -> bytes:
+    """Return the flat image with its own checksum right: tools that edit a chain leave it old."""
+    return _summed(image, _CHECKSUM)
+
+
 def to_chain(image: bytes, image_type: int = TYPE_PIB) -> bytes:
     """Put an image behind the header that QCA7000 and later files have."""
     header = CHAIN_MAGIC + bytes(HEADER_LENGTH - 4)

@@ -230,7 +230,7 @@ class SimModem:
 
     def _op_attributes(self, mme: vendor.VsOpAttributesReq) -> list[Mme]:
         data = b"QCA7420".ljust(16, b"\0") + b"MAC".ljust(16, b"\0")
-        data += b"".join(n.to_bytes(4, "little") for n in (1, 4, 0, 20, 0))
+        data += b"".join(n.to_bytes(4, "little") for n in (1, 4, 0, 0, 20))
         data += b"20171027" + b"CS".ljust(12, b"\0") + bytes(8)
         return [vendor.VsOpAttributesCnf(cookie=mme.cookie, data=data)]
 
@@ -352,7 +352,7 @@ class SimModem:
             self._code = data
             return 0
         try:
-            self.image = pib.from_chain(data)
+            self.image = pib.resummed(pib.from_chain(data))
         except WireError:
             return FAILED
         return 0

@@ -44,7 +44,7 @@ class VsRdModReq(Mme):
     access: int = uint(1, default=0)
     length: int = uint(2)
     offset: int = uint(4)
-    secret: bytes = raw(16, cut=True, default=b"")
+    secret: bytes = raw(16, cut=True, default=bytes(16))
 
 
 @vendor_mme("VS_RD_MOD.CNF", 0xA025)
