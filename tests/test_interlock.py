@@ -131,6 +131,16 @@ ROWS: list[tuple[str, dict[str, object], tuple[bool, bool]]] = [
     ("plausible", {"vehicle_maximum_v": nan}, NEITHER),
     ("plausible", {"vehicle_maximum_v": -1.0}, NEITHER),
     ("plausible", {"vehicle_maximum_v": 1500.1}, NEITHER),
+    ("", {"vehicle_maximum_v": 1500.0}, GRANTED),
+    ("", {"voltage_v": 1375.0, "vehicle_maximum_v": 1500.0, "charger_maximum_v": 1500.0}, GRANTED),
+    ("", {"charger_maximum_v": 1500.0}, GRANTED),
+    ("plausible", {"charger_maximum_v": 1500.1}, NEITHER),
+    ("", {"charger_maximum_v": 0.0}, GRANTED),
+    ("plausible", {"charger_maximum_v": -0.1}, NEITHER),
+    ("", {"charger_maximum_a": 1500.0}, GRANTED),
+    ("plausible", {"charger_maximum_a": 1500.1}, NEITHER),
+    ("", {"charger_maximum_a": 0.0, "current_a": 5.0}, GRANTED),
+    ("plausible", {"charger_maximum_a": -0.1, "current_a": 0.0}, NEITHER),
     ("plausible", {"charger_maximum_v": nan}, NEITHER),
     ("plausible", {"charger_maximum_a": nan}, NEITHER),
     ("plausible", {"charger_maximum_a": inf}, NEITHER),
@@ -288,6 +298,25 @@ def test_over_voltage_counts_only_in_power_phases() -> None:
 def test_stopping_keeps_both_permits_for_the_ramp() -> None:
     stopping = replace(CHARGING, believed_phase=Phase.STOPPING, requested_phase=Phase.STOPPING)
     assert both(Run().see(stopping, 5.0)) == GRANTED
+
+
+@pytest.mark.parametrize(
+    ("vehicle_v", "charger_v", "limit_v"),
+    [(420.0, 1000.0, 550.0), (800.0, 1000.0, 935.0), (0.0, 1000.0, 1100.0), (0.0, 0.0, 550.0)],
+)
+def test_table_103_goes_by_the_vehicle_and_else_by_the_charger(
+    vehicle_v: float, charger_v: float, limit_v: float
+) -> None:
+    seen = replace(CHARGING, vehicle_maximum_v=vehicle_v, charger_maximum_v=charger_v)
+    assert interlock.emergency_limit_v(seen) == limit_v
+
+
+def test_closing_contactors_do_not_carry_energy_yet() -> None:
+    """Commanded but not confirmed: the row alone, before the disagreement latches."""
+    before = replace(CHARGING, contactors_commanded=False, contactors_closed=False, voltage_v=10.0)
+    run = Run(start=before)
+    assert both(run.see(replace(before, contactors_commanded=True))) == CLOSE_ONLY
+    assert both(run.see(replace(before, contactors_closed=True))) == CLOSE_ONLY
 
 
 @pytest.mark.parametrize("phase", [Phase.CABLE_CHECK, Phase.STOPPING])

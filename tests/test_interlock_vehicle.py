@@ -74,6 +74,10 @@ ROWS: list[tuple[str, VehicleSnapshot, dict[str, object], bool]] = [
     ("plausible", CHARGING, {"battery_voltage_v": nan}, False),
     ("plausible", CHARGING, {"battery_maximum_v": nan}, False),
     ("plausible", CHARGING, {"battery_maximum_v": 0.0}, False),
+    ("", CHARGING, {"battery_maximum_v": 1500.0}, True),
+    ("plausible", CHARGING, {"battery_maximum_v": 1500.1}, False),
+    ("", CHARGING, {"inlet_current_a": 1500.0}, True),
+    ("plausible", CHARGING, {"inlet_current_a": 1500.1}, False),
     ("unplugged", CHARGING, {"plugged": False}, False),
     ("pilot", CHARGING, {"digital": False}, False),
     ("inlet stale", CHARGING, {"inlet_age_s": 0.051}, False),
@@ -130,6 +134,12 @@ def test_a_lost_pilot_leaves_the_charger_time_to_stop(lost: dict[str, object]) -
         assert run.now - start < 0.2
     assert run.now - start >= interlock_vehicle.PILOT_LOST_GRACE_S
     assert not Run(start=seen).permits.close_contactors
+
+
+def test_closing_contactors_do_not_carry_energy_yet() -> None:
+    run = Run(BEFORE)
+    permits = run.see(replace(BEFORE, contactors_commanded=True))
+    assert (permits.close_contactors, permits.energise) == (True, False)
 
 
 def test_a_latch_ends_with_unplugging() -> None:

@@ -156,7 +156,7 @@ class Contactors(TableMachine):
         permits = self._permits
         if permits is None or not permits.close_contactors or not now < permits.expires_at:
             return "no permit to close the contactors"
-        if not 0.0 <= now - self._opened_at >= self.config.reclose_s:
+        if now < self._opened_at + self.config.reclose_s:
             return "contactors opened a moment ago"
         if not 0.0 <= now - self._difference_at <= VOLTAGE_STALE_S:
             return "no fresh voltage to close on"

@@ -126,7 +126,14 @@ def test_a_shorted_diode_is_latched_until_unplugged() -> None:
     assert not bench.pilot.diode_ok
     bench.circuit.diode = Diode.GOOD
     bench.run(0.1)
+    bench.circuit.s2_closed = False
+    bench.run(0.1)
+    bench.circuit.s2_closed = True
+    bench.run(0.1)
+    bench.ask(0.1)
+    bench.run(0.1)
     assert bench.pilot.diode_fault
+    assert not bench.pilot.diode_ok
     assert not bench.pilot.is_pending
     bench.circuit.plugged = False
     bench.run(0.02)

@@ -97,6 +97,12 @@ class Site:
         self.obey(self.stage.receive_signal(self.permits, now))
         self.obey(self.contactors.receive_signal(self.permits, now))
         self.obey(self.stage.receive_sample(self.module.read(now), now))
+        for core in (self.stage, self.contactors):
+            due = core.next_timer()
+            if due is not None and due <= now:
+                self.obey(core.handle_timer(now))
+                due = core.next_timer()
+            assert due is None or due > now, "a timer that fires must move on"
 
     def obey(self, outputs: list[Output]) -> None:
         for output in outputs:

@@ -315,6 +315,22 @@ def test_at_rest_there_is_no_timer() -> None:
     assert contactors.handle_timer(9.0) == []
 
 
+@pytest.mark.parametrize("reclose_s", [0.0, 60.0])
+def test_configuration_at_its_bounds(reclose_s: float) -> None:
+    assert ContactorsConfig(reclose_s=reclose_s).reclose_s == reclose_s
+
+
+def test_waiting_for_to_the_instant() -> None:
+    contactors = Contactors()
+    contactors.receive_sample(OutputReading(0.0, 0.0, 16.0), 16.0)
+    contactors.receive_signal(Permits(True, True, 17.0), 16.0)
+    assert contactors.waiting_for(16.5) == ""  # a voltage 0.5 s old
+    assert contactors.waiting_for(16.501) == "no fresh voltage to close on"
+    contactors.receive_sample(OutputReading(0.0, 0.0, 16.9), 16.9)
+    assert contactors.waiting_for(16.9) == ""
+    assert contactors.waiting_for(17.0) == "no permit to close the contactors"
+
+
 @pytest.mark.parametrize("reclose_s", [-0.1, 60.1, nan])
 def test_configuration_has_bounds(reclose_s: float) -> None:
     with pytest.raises(ConfigError):
