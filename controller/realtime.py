@@ -195,7 +195,9 @@ class EvseRealtime(_Realtime):
         return self.contactors.receive_signal(ContactorRequest(wanted), now)
 
     def _decide(self, now: float) -> list[Output]:
-        """Let the interlock look, and obey in the same period."""
+        """Let the interlock look, and obey in the same period; blind, there is nothing to permit."""
+        if self._inputs is None:
+            return []
         permits = self.interlock.evaluate(self._snapshot(now))
         out = self.contactors.receive_signal(permits, now)
         out += self._follow(self.stage.receive_signal(permits, now), now)
@@ -308,6 +310,8 @@ class PevRealtime(_Realtime):
         return out + self._decide(now)
 
     def _decide(self, now: float) -> list[Output]:
+        if self._inputs is None:
+            return []
         permits = self.interlock.evaluate(self._snapshot(now))
         out = self.contactors.receive_signal(permits, now)
         report = self.interlock.report

@@ -319,7 +319,7 @@ class SimIsolationMonitor:
         self.silent = False
         self._start_wanted = False
         self._started_at: float | None = None
-        self._reading = IsolationReading(0.0, self_test_ok=False, taken_at=-inf, valid=False)
+        self._reading = IsolationReading(0.0, self_test_ok=False, taken_at=0.0, valid=False)
 
     def start_test(self) -> None:
         """Begin with the next read."""
