@@ -16,6 +16,7 @@ from controller.signals import (
     Connect,
     InletPilotChanged,
     InletReport,
+    InterlockReport,
     MessageReceived,
     MessageSent,
     Output,
@@ -140,6 +141,9 @@ class Evcc:
             return self._connect(signal, now)
         elif isinstance(signal, InletPilotChanged):
             return self._receive_pilot(signal, now)
+        elif isinstance(signal, InterlockReport):
+            if signal.latched and self._connection is not EvccState.CLOSED:
+                return self._fail(signal.latched, now)
         elif isinstance(signal, StopRequest):
             if self._talk is not None:
                 return self._noticing(self._talk.stop(signal.reason, now))

@@ -25,19 +25,13 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from controller.errors import ExiError
-from controller.machine import TableMachine
 from controller.signals import (
     ChargerReported,
-    CloseConnection,
-    ContactorRequest,
     InletReport,
     Output,
     PeerMisbehaved,
     Phase,
-    S2Request,
     SendData,
-    V2gEnded,
-    V2gPhaseChanged,
 )
 from controller.signals import MessageReceived as Received
 from controller.signals import MessageSent as Sent
@@ -55,6 +49,7 @@ from controller.v2g.evcc_din_table import (
     WORKING,
     S,
 )
+from controller.v2g.evcc_parts import EvccParts
 from controller.v2g.messages import din
 from controller.v2g.messages.din import EvseProcessing, IsolationLevel
 from controller.v2g.session import V2gSession
@@ -65,6 +60,7 @@ from controller.v2g.timing import (
     EVCC_WELDING_INTERVAL_S,
     EVCC_WELDING_MAX_ROUNDS,
     V2G_EVCC_MSG_TIMEOUT_S,
+    V2G_EVCC_READY_TO_CHARGE_TIMEOUT_S,
 )
 
 RESIDUAL_CURRENT_A = 1.0  # IEC 61851-23: below this contactors may open
@@ -77,7 +73,7 @@ _FORGIVING = frozenset({S.POWER_OFF, S.WELDING, S.SESSION_STOP})
 """States in which a FAILED answer changes nothing: the end goes on."""
 
 
-class DinEvcc(TableMachine):
+class DinEvcc(EvccParts):
     """The DIN conversation of one connection; reused for the next one after `begin`."""
 
     TABLE = TABLE
@@ -88,18 +84,14 @@ class DinEvcc(TableMachine):
     def __init__(self, config: EvccConfig) -> None:
         super().__init__()
         self._config = config
-        self.session = V2gSession()
         self.inlet: InletReport | None = None
-        self._connected = False
         self._request: din.BodyElement | None = None
         self._waiting = False
         self._asked_at = 0.0
-        self._resend: Callable[[], None] | None = None
         self._minimum_v = 0.0
         self._charger_v = 0.0
         self._welding_rounds = 0
-        self._stopping = self._zero_asked = self._contactors = False
-        self._phase = Phase.CONNECTED
+        self._stopping = self._zero_asked = False
 
     def _declared(self) -> bool:
         """Stand for a trigger, which the table replaces."""
@@ -122,6 +114,7 @@ class DinEvcc(TableMachine):
         self._minimum_v = 0.0
         self._phase = Phase.IDLE
         self._enter(Phase.CONNECTED)
+        session.deadlines.arm("ready", now + V2G_EVCC_READY_TO_CHARGE_TIMEOUT_S)
         self.start()
         return self.drain()
 
@@ -266,7 +259,9 @@ class DinEvcc(TableMachine):
         self.now = now
         outputs: list[Output] = []
         for name in self.session.deadlines.take_expired(now):
-            if name == "answer":
+            if name == "ready":
+                self._fail("charger was not ready within 150 s")
+            elif name == "answer":
                 what = "" if self._request is None else type(self._request).__name__
                 self._fail(f"charger did not answer {what} in time")
             elif self._resend is not None:
@@ -274,10 +269,6 @@ class DinEvcc(TableMachine):
         return outputs + self.drain() + super().handle_timer(now)
 
     # --- guards
-
-    def is_connected(self) -> bool:
-        """Whether the connection lives."""
-        return self._connected
 
     def is_ongoing(self) -> bool:
         """Whether the charger wants to be asked again."""
@@ -395,6 +386,7 @@ class DinEvcc(TableMachine):
 
     def ask_first_current(self) -> None:
         """Begin the charge loop."""
+        self.session.deadlines.cancel("ready")
         self._enter(Phase.CHARGE)
         if self._stopping:
             self.ask_zero()
@@ -442,69 +434,3 @@ class DinEvcc(TableMachine):
     def expect_nothing(self) -> None:
         """Ask nothing while the current falls."""
         self._request = None
-
-    # --- actions: the vehicle's own parts
-
-    def close_s2(self) -> None:
-        """Ask for pilot state C."""
-        self.out.append(S2Request(True))
-
-    def open_s2(self) -> None:
-        """Ask for pilot state B: every charger switches off."""
-        self._resend = None
-        self.session.deadlines.cancel("ask")
-        self.session.deadlines.cancel("answer")
-        self.out.append(S2Request(False))
-
-    def close_contactors(self) -> None:
-        """Ask for the inlet contactors."""
-        self._contactors = True
-        self.out.append(ContactorRequest(True))
-
-    def open_contactors(self) -> None:
-        """Open the inlet contactors; only now the phase leaves those that allow them closed."""
-        self._contactors = False
-        self.out.append(ContactorRequest(False))
-        self._enter(Phase.FAULT if self.session.fault else Phase.STOPPING)
-
-    def drop_all(self) -> None:
-        """Unplugged: everything off at once."""
-        self.session.fault = True
-        self.open_s2()
-        self.open_contactors()
-        self.finish()
-
-    # --- actions: the end
-
-    def latch_timeout(self) -> None:
-        """A phase took too long."""
-        self.session.fault = True
-        self.session.latch("phase took too long")
-
-    def latch_current(self) -> None:
-        """The current did not fall."""
-        self.session.fault = True
-        self.session.latch("current did not fall below 1 A after PowerDelivery(stop)")
-
-    def latch_not_opened(self) -> None:
-        """No feedback from the contactors."""
-        self.session.fault = True
-        self.session.latch("inlet contactors did not report open")
-
-    def latch_no_answer(self) -> None:
-        """No answer to SessionStopReq: the session is over all the same."""
-        self.session.latch("charger did not answer SessionStopReq")
-
-    def finish(self) -> None:
-        """Close the connection and report the end."""
-        session = self.session
-        session.deadlines.clear()
-        if self._connected:
-            self.out.append(CloseConnection(session.stop_reason))
-        self._connected = False
-        self.out.append(V2gEnded(session.stop_reason, session.normal and not session.fault))
-
-    def _enter(self, phase: Phase) -> None:
-        if phase is not self._phase:
-            self._phase = phase
-            self.out.append(V2gPhaseChanged(phase))

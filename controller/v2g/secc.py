@@ -146,7 +146,7 @@ def choose(
 class Secc:
     """The charger's side of one connection at a time; used again for the next one."""
 
-    def __init__(self, config: SeccConfig | None = None, *, rng: Callable[[int], bytes]) -> None:
+    def __init__(self, config: SeccConfig | None, rng: Callable[[int], bytes]) -> None:
         """`rng(n)` returns n random bytes; session ids come from it."""
         config = config or SeccConfig()
         self._config = config

@@ -110,6 +110,7 @@ class DinSecc(TableMachine):
         """What holds now; set by whoever owns this core."""
         self._response: din.BodyElement | None = None
         self._held: din.BodyElement | None = None
+        self._vehicle_error = ""
         self._phase = Phase.CONNECTED
 
     def _declared(self) -> bool:
@@ -129,6 +130,7 @@ class DinSecc(TableMachine):
         """Expect SessionSetupReq; the protocol has just been agreed."""
         self.session = session
         self._response = self._held = None
+        self._vehicle_error = ""
         self._phase = Phase.IDLE
         self.now = now
         self.start()
@@ -176,6 +178,8 @@ class DinSecc(TableMachine):
         if handler is None or (self.state, trigger) not in LEGAL:
             self._refuse(req, ResponseCode.FAILED_SequenceError)
             return
+        error = vehicle_error(req)
+        self._vehicle_error = self._vehicle_error if error is None else error
         self._note_start(trigger)
         response, outputs = handler(req, session, report, self.limits, self.now)
         self._response = response
@@ -355,13 +359,14 @@ class DinSecc(TableMachine):
 
     def latch_vehicle_stop(self) -> None:
         """The vehicle ends the charge, by wish or because it found something."""
-        error, complete = vehicle_says(self.rx)
+        error, complete = self._vehicle_error, charging_complete(self.rx)
         reason = "vehicle finished charging" if complete else "vehicle stopped the charge"
         self.session.latch(f"{reason}: {error}" if error else reason, normal=not error)
 
     def latch_session_stop(self) -> None:
         """A SessionStop that nothing announced."""
-        self.session.latch(f"vehicle ended the session in phase {self._phase.value}")
+        reason = f"vehicle ended the session in phase {self._phase.value}"
+        self.session.latch(f"{reason}: {self._vehicle_error}" if self._vehicle_error else reason)
 
     def latch_silence(self) -> None:
         """The vehicle sent nothing for too long."""
@@ -419,11 +424,18 @@ def _is_result(report: PowerReport) -> bool:
     return report.cable_check in (CableCheckState.PASSED, CableCheckState.FAILED)
 
 
-def vehicle_says(req: din.BodyElement) -> tuple[str, bool]:
-    """Return what a PowerDeliveryReq says: an error or "", and whether the charge is complete."""
-    parameter = getattr(req, "ev_power_delivery_parameter", None)
-    if not isinstance(parameter, din.DcEvPowerDeliveryParameter):
-        return "", False
-    code = parameter.dc_ev_status.ev_error_code
-    healthy = code in (din.DcEvErrorCode.NO_ERROR, din.DcEvErrorCode.NoData)
-    return "" if healthy else code.value, parameter.charging_complete
+def charging_complete(req: din.PowerDeliveryReq) -> bool:
+    """Whether the vehicle says that it has what it wanted."""
+    parameter = req.ev_power_delivery_parameter
+    return isinstance(parameter, din.DcEvPowerDeliveryParameter) and parameter.charging_complete
+
+
+def vehicle_error(req: din.BodyElement) -> str | None:
+    """Return the error a request reports, "" for none, None if it carries no status."""
+    if isinstance(req, din.PowerDeliveryReq):
+        req = req.ev_power_delivery_parameter or req  # type: ignore[assignment]
+    status = getattr(req, "dc_ev_status", None)
+    if not isinstance(status, din.DcEvStatus):
+        return None
+    code = status.ev_error_code
+    return "" if code in (din.DcEvErrorCode.NO_ERROR, din.DcEvErrorCode.NoData) else code.value

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from controller.signals import Output, SeccDiscovered
+from controller.signals import Output, SeccDiscovered, StopRequest
 from controller.v2g import v2gtp
 from controller.v2g.evcc import Evcc, EvccConfig
 from controller.v2g.evcc_din_table import S
@@ -162,6 +162,4 @@ class Bench:
 
 
 def stop_request() -> Output:
-    from controller.signals import StopRequest
-
     return StopRequest("driver")

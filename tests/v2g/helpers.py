@@ -193,7 +193,7 @@ class World:
     watch: Callable[["World", str, Output], None] | None = None
 
     def __post_init__(self) -> None:
-        self.secc = Secc(self.secc_config, rng=rng)
+        self.secc = Secc(self.secc_config, rng)
         self.evcc = Evcc(self.evcc_config)
         self.server, self.client = SdpServer(ADDRESS, 50_000), SdpClient()
         self.report_at = self.now

@@ -136,7 +136,7 @@ class Bench:
 
     def __init__(self, config: SeccConfig | None = None) -> None:
         self.now = NOW
-        self.secc = Secc(config, rng=rng)
+        self.secc = Secc(config, rng)
         self.outputs: list[Output] = []
         self.signal(report(self.now))
         self.signal(pilot("B2"))
@@ -215,7 +215,7 @@ class Bench:
         """ResponseCode of the one answer."""
         (body,) = bodies(self.outputs)
         code: din.ResponseCode = body.response_code  # type: ignore[attr-defined]
-        return code.value
+        return str(code.value)
 
     def body(self) -> din.BodyElement:
         (body,) = bodies(self.outputs)

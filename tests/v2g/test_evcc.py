@@ -41,7 +41,6 @@ from tests.v2g.helpers import ADDRESS, MAC, bodies, frame, of
 from tests.v2g.secc_states import NOW, amount
 
 STATES = [state for state, _ in PATH]
-by_name = {"ids": lambda s: s.name}
 
 
 def test_the_table_is_sound() -> None:
@@ -275,7 +274,7 @@ def assert_safe_end(outputs: list[object], state: S) -> None:
         assert ContactorRequest(False) in outputs
 
 
-@pytest.mark.parametrize("state", [s for s in STATES if s is not S.CHARGE], **by_name)
+@pytest.mark.parametrize("state", [s for s in STATES if s is not S.CHARGE], ids=lambda s: s.name)
 def test_a_silent_charger_is_left_within_bounds(state: S) -> None:
     bench = Bench().to(state)
     outputs = bench.later(DEADLINE_S[state] + 8.0)
@@ -291,7 +290,7 @@ def test_current_demand_must_be_answered_within_250_ms() -> None:
     assert bench.evcc.state is S.ABORTING
 
 
-@pytest.mark.parametrize("state", [s for s in STATES if s in WORKING], **by_name)
+@pytest.mark.parametrize("state", [s for s in STATES if s in WORKING], ids=lambda s: s.name)
 def test_a_lost_connection_brings_the_vehicle_into_safety(state: S) -> None:
     bench = Bench().to(state)
     outputs = bench.evcc.connection_lost(bench.now)
@@ -300,7 +299,7 @@ def test_a_lost_connection_brings_the_vehicle_into_safety(state: S) -> None:
     assert of(outputs, SendData, CloseConnection) == []
 
 
-@pytest.mark.parametrize("state", STATES, **by_name)
+@pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
 def test_unplugging_opens_all_at_once(state: S) -> None:
     bench = Bench().to(state)
     outputs = bench.signal(InletPilotChanged(False, 0.0, False))
@@ -309,7 +308,7 @@ def test_unplugging_opens_all_at_once(state: S) -> None:
     assert len(of(outputs, V2gEnded)) == 1
 
 
-@pytest.mark.parametrize("state", [*BEFORE_CURRENT, S.POWER_ON, S.CHARGE], **by_name)
+@pytest.mark.parametrize("state", [*BEFORE_CURRENT, S.POWER_ON, S.CHARGE], ids=lambda s: s.name)
 def test_a_lost_pilot_ends(state: S) -> None:
     bench = Bench().to(state)
     outputs = bench.signal(InletPilotChanged(True, 1.0, False))
@@ -319,7 +318,7 @@ def test_a_lost_pilot_ends(state: S) -> None:
     assert bench.evcc.session.stop_reason == "control pilot lost its 5 % duty"
 
 
-@pytest.mark.parametrize("state", [s for s in STATES if s in BEFORE_CURRENT], **by_name)
+@pytest.mark.parametrize("state", [s for s in STATES if s in BEFORE_CURRENT], ids=lambda s: s.name)
 @pytest.mark.parametrize("name", ["CableCheck", "SessionSetup", "CurrentDemand"])
 def test_an_answer_that_was_not_asked_for_ends(state: S, name: str) -> None:
     bench = Bench().to(state)
@@ -429,7 +428,9 @@ def test_no_answer_to_session_stop_is_an_end_too() -> None:
     assert of(bench.later(2.1), V2gEnded) == [V2gEnded("driver", True)]
 
 
-@pytest.mark.parametrize("state", [s for s in STATES if s is not S.SESSION_STOP], **by_name)
+@pytest.mark.parametrize(
+    "state", [s for s in STATES if s is not S.SESSION_STOP], ids=lambda s: s.name
+)
 def test_a_battery_that_is_not_ready_ends(state: S) -> None:
     bench = Bench().to(state)
     outputs = bench.report(ready=False)

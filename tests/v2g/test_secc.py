@@ -30,7 +30,7 @@ TESLA_NS = "urn:tesla:din:2018:MsgDef"
 
 
 def shake(*offers: tuple[str, int, int, int, int]) -> tuple[Secc, list[object]]:
-    secc = Secc(SeccConfig(nameplate=ENVELOPE), rng=rng)
+    secc = Secc(SeccConfig(nameplate=ENVELOPE), rng)
     secc.connection_made(NOW)
     return secc, list(secc.receive_data(sap_request(*offers), NOW))
 
@@ -106,7 +106,7 @@ def test_set_up_time_ends_with_session_setup() -> None:
 def test_any_split_and_coalescing(size: int) -> None:
     stream = sap_request(DIN_OFFER) + frame(REQUESTS["SessionSetup"], b"\x00")
     stream += frame(REQUESTS["ServiceDiscovery"]) + frame(REQUESTS["ServicePaymentSelection"])
-    secc = Secc(rng=rng)
+    secc = Secc(None, rng)
     secc.connection_made(NOW)
     outputs = []
     for start in range(0, len(stream), size):
@@ -144,7 +144,7 @@ def test_an_unreadable_message_is_recorded_and_ends(state: S, data: bytes) -> No
 
 @pytest.mark.parametrize("data", UNREADABLE)
 def test_an_unreadable_handshake_is_recorded_and_ends(data: bytes) -> None:
-    secc = Secc(rng=rng)
+    secc = Secc(None, rng)
     secc.connection_made(NOW)
     outputs = secc.receive_data(data, NOW)
     assert len(of(outputs, PeerMisbehaved)) == 1
@@ -183,7 +183,7 @@ def test_random_bytes_never_raise(pieces: list[bytes], framed: bool) -> None:
 
 
 def test_what_arrives_without_a_connection_is_ignored() -> None:
-    secc = Secc(rng=rng)
+    secc = Secc(None, rng)
     assert secc.receive_data(frame(REQUESTS["SessionStop"]), NOW) == []
     assert secc.connection_lost(NOW) == []
     assert secc.handle_timer(NOW) == []
@@ -220,7 +220,7 @@ def test_the_nameplate_bounds_what_is_offered() -> None:
 
 
 def test_session_id_is_never_zero() -> None:
-    secc = Secc(rng=lambda n: b"\x00" * n)
+    secc = Secc(None, lambda n: b"\x00" * n)
     secc.connection_made(NOW)
     secc.receive_data(sap_request(DIN_OFFER) + frame(REQUESTS["SessionSetup"]), NOW)
     assert any(secc.session.session_id)

@@ -12,6 +12,7 @@ from controller.signals import (
     OutputRequest,
     Phase,
     PowerEnvelope,
+    PowerReport,
     VehicleReported,
 )
 from controller.v2g import secc_din_handlers as h
@@ -138,12 +139,12 @@ def test_targets_are_clamped(
 
 
 @pytest.mark.parametrize("bad", [None, replace(FRESH, valid=False), report(NOW - 1.01)])
-def test_no_measurement_is_no_answer(bad: object) -> None:
-    for req, handler in (
-        (current_demand(), h.handle_current_demand),
-        (REQUESTS["PreCharge"], h.handle_pre_charge),
-    ):
-        res, outputs = handler(req, session(), bad, ENVELOPE, NOW)  # type: ignore[operator]
+def test_no_measurement_is_no_answer(bad: PowerReport | None) -> None:
+    demand = h.handle_current_demand(current_demand(), session(), bad, ENVELOPE, NOW)
+    req = REQUESTS["PreCharge"]
+    assert isinstance(req, din.PreChargeReq)
+    for res, outputs in (demand, h.handle_pre_charge(req, session(), bad, ENVELOPE, NOW)):
+        assert isinstance(res, din.CurrentDemandRes | din.PreChargeRes)
         assert res.response_code is din.ResponseCode.FAILED
         assert outputs == []
 
@@ -277,8 +278,10 @@ POWER_ON = [
 
 
 @pytest.mark.parametrize(("req", "seen", "stop", "code"), POWER_ON)
-def test_power_delivery(req: din.PowerDeliveryReq, seen: object, stop: Stop, code: str) -> None:
-    res, _ = h.handle_power_delivery(req, session(stop=stop), seen, ENVELOPE, NOW)  # type: ignore[arg-type]
+def test_power_delivery(
+    req: din.PowerDeliveryReq, seen: PowerReport, stop: Stop, code: str
+) -> None:
+    res, _ = h.handle_power_delivery(req, session(stop=stop), seen, ENVELOPE, NOW)
     assert isinstance(res, din.PowerDeliveryRes)
     assert res.response_code.value == code
 
@@ -316,9 +319,9 @@ def test_service_detail(service_id: int, code: str) -> None:
 
 @pytest.mark.parametrize("seen", [None, FRESH])
 @pytest.mark.parametrize("name", REQUESTS)
-def test_every_refusal_can_be_read(name: str, seen: object) -> None:
+def test_every_refusal_can_be_read(name: str, seen: PowerReport | None) -> None:
     for code in din.ResponseCode:
-        res = refuse(REQUESTS[name], code, session(), seen, ENVELOPE)  # type: ignore[arg-type]
+        res = refuse(REQUESTS[name], code, session(), seen, ENVELOPE)
         assert res is not None
         message = din.Message(session_id=b"\x01", body=res)
         assert din.decode(din.encode(message)) == message
