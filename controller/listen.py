@@ -15,14 +15,14 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TextIO
 
-from controller.capture import in_time_order, open_capture, read_packets
-from controller.conversation import Conversation
+from controller.listener.capture import in_time_order, open_capture, read_packets
+from controller.listener.conversation import Conversation
 from controller.errors import PortError, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from controller.entries import Entry
+    from controller.listener.entries import Entry
 
 EXIT_OK, EXIT_DAMAGED, EXIT_UNREADABLE = 0, 1, 2
 

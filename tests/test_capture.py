@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.capture import Packet, in_time_order, open_capture, read_packets
+from controller.listener.capture import Packet, in_time_order, open_capture, read_packets
 from controller.errors import PortError, WireError
 from controller.trace import PcapngWriter
 

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller import listen
-from controller.capture import Packet
-from controller.conversation import Conversation
-from controller.entries import Entry
+from controller.listener.capture import Packet
+from controller.listener.conversation import Conversation
+from controller.listener.entries import Entry
 from controller.main import main
 from controller.netframes import ACK, PSH, SYN, Endpoint, FlowComposer, Segment, tcp_frame
 from controller.trace import PcapngWriter

@@ -19,9 +19,9 @@ import dpkt
 import pytest
 
 from controller import listen, netframes
-from controller.capture import Packet, in_time_order, open_capture, read_packets
-from controller.conversation import Conversation
-from controller.entries import Entry
+from controller.listener.capture import Packet, in_time_order, open_capture, read_packets
+from controller.listener.conversation import Conversation
+from controller.listener.entries import Entry
 from controller.errors import WireError
 from controller.v2g.messages import din, sap
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controller.errors import ExiError
-from controller.summaries import clean, summarise
+from controller.listener.summaries import clean, summarise
 from controller.v2g import v2gtp
 from controller.v2g.messages import din, sap
 

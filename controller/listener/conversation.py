@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.connections import Connections
-from controller.entries import Details, Entry, Roles
+from controller.listener.connections import Connections
+from controller.listener.entries import Details, Entry, Roles
 from controller.errors import WireError
 from controller.netframes import (
     Datagram,
@@ -21,13 +21,13 @@ from controller.netframes import (
     parse,
 )
 from controller.plc import wire
-from controller.summaries import clean
+from controller.listener.summaries import clean
 from controller.v2g import sdp, v2gtp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from controller.capture import Packet
+    from controller.listener.capture import Packet
 
 _V2GTP_START = bytes((v2gtp.VERSION, v2gtp.INVERSE_VERSION))
 

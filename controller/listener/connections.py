@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from controller.entries import Details, Entry, Roles
+from controller.listener.entries import Details, Entry, Roles
 from controller.netframes import ACK, RST, SYN, Endpoint, Segment
-from controller.tcp_stream import Piece, StreamData, StreamGap, TcpReassembler
+from controller.listener.tcp_stream import Piece, StreamData, StreamGap, TcpReassembler
 from controller.v2g import sdp, v2gtp
-from controller.v2g_reader import ProtocolReader, V2gMessage, V2gStream
+from controller.listener.v2g_reader import ProtocolReader, V2gMessage, V2gStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

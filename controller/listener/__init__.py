@@ -1,0 +1,1 @@
+"""Listener: a capture of a charger and a car, read as one conversation."""
