@@ -26,44 +26,34 @@ FOLD_S = 1.0
 """A cyclic item is written at least this often."""
 
 
-def _evse(i: EvseInputs) -> tuple[Any, ...]:
-    return (
-        round(i.pilot.high_v),
-        round(i.pilot.low_v),
-        round(i.output.voltage_v),
-        round(i.output.current_a),
+News = tuple[tuple[object, ...], tuple[float, ...]]
+"""What must be equal, and what may differ by less than 1 (volts, amperes, tenths of a percent)."""
+
+
+def _evse(i: EvseInputs) -> News:
+    exact = (
         i.output.valid,
         i.contactors.closed,
         i.isolation.valid,
         i.isolation.resistance_ohm,
         i.emergency_stop,
     )
+    return exact, (i.pilot.high_v, i.pilot.low_v, i.output.voltage_v, i.output.current_a)
 
 
-def _pev(i: PevInputs) -> tuple[Any, ...]:
-    return (
-        i.pilot.plugged,
-        round(i.pilot.duty, 2),
-        round(i.pilot.high_v),
-        i.contactors.closed,
-        *_inlet(i.vehicle),
-    )
+def _pev(i: PevInputs) -> News:
+    exact, analogue = _inlet(i.vehicle)
+    exact = (i.pilot.plugged, i.contactors.closed, *exact)
+    return exact, (i.pilot.duty * 100, i.pilot.high_v, *analogue)
 
 
-def _inlet(v: InletReport) -> tuple[Any, ...]:
-    return (
-        round(v.inlet_voltage_v),
-        round(v.inlet_current_a),
-        round(v.soc_percent, 1),
-        v.contactors_closed,
-        v.ready,
-    )
+def _inlet(v: InletReport) -> News:
+    exact = (v.contactors_closed, v.ready)
+    return exact, (v.inlet_voltage_v, v.inlet_current_a, v.soc_percent * 10)
 
 
-def _power(r: PowerReport) -> tuple[Any, ...]:
-    return (
-        round(r.voltage_v),
-        round(r.current_a),
+def _power(r: PowerReport) -> News:
+    exact = (
         r.valid,
         r.contactors_closed,
         r.cable_check,
@@ -73,17 +63,22 @@ def _power(r: PowerReport) -> tuple[Any, ...]:
         r.current_limited,
         r.power_limited,
     )
+    return exact, (r.voltage_v, r.current_a)
 
 
-CYCLIC: dict[type[Any], Callable[[Any], tuple[Any, ...]]] = {
+CYCLIC: dict[type[Any], Callable[[Any], News]] = {
     EvseInputs: _evse,
     PevInputs: _pev,
     PowerReport: _power,
     InletReport: _inlet,
-    Heartbeat: lambda h: (h.phase,),
-    SetOutput: lambda s: (round(s.voltage_v), round(s.current_a), s.on),
+    Heartbeat: lambda h: ((h.phase,), ()),
+    SetOutput: lambda s: ((s.on,), (s.voltage_v, s.current_a)),
 }
-"""Cyclic kinds, and what in them counts as news: 1 V, 1 A, 0.1 % SoC, every flag."""
+"""Cyclic kinds, and what in them is news."""
+
+
+def _alike(a: News, b: News) -> bool:
+    return a[0] == b[0] and all(abs(x - y) < 1.0 for x, y in zip(a[1], b[1], strict=True))
 
 
 class Recorder:
@@ -91,7 +86,8 @@ class Recorder:
 
     def __init__(self, write: Callable[[float, str, str, Any, int], None]) -> None:
         self._write = write
-        self._last: dict[tuple[str, str, type[Any]], tuple[tuple[Any, ...], float, int]] = {}
+        self._last: dict[tuple[str, str, type[Any]], tuple[News, float]] = {}
+        self._folded: dict[tuple[str, str, type[Any]], int] = {}
 
     def __call__(self, now: float, node: str, direction: str, item: Any) -> None:  # noqa: ANN401
         """Take one record."""
@@ -103,8 +99,8 @@ class Recorder:
         key = (node, direction, kind)
         news = news_of(item)
         last = self._last.get(key)
-        if last is not None and last[0] == news and now - last[1] < FOLD_S:
-            self._last[key] = (news, last[1], last[2] + 1)
+        if last is not None and now - last[1] < FOLD_S and _alike(last[0], news):
+            self._folded[key] = self._folded.get(key, 0) + 1
             return
-        self._last[key] = (news, now, 0)
-        self._write(now, node, direction, item, last[2] if last else 0)
+        self._last[key] = (news, now)
+        self._write(now, node, direction, item, self._folded.pop(key, 0))

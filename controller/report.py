@@ -225,9 +225,9 @@ class Report:
         return not any(self.contactors_closed.values()) and self.output_voltage_v < SAFE_VOLTAGE_V
 
     def reason(self) -> str:
-        """Return why the session ended: the first side that had a reason of its own."""
+        """Return why the session ended: the first abnormal reason in time, else the first."""
         for normal in (False, True):
-            for _, (reason, was_normal) in sorted(self.reasons.items()):
+            for reason, was_normal in self.reasons.values():
                 if was_normal is normal:
                     return reason
         return "the session did not end"
@@ -254,6 +254,7 @@ class Report:
         ]
         return {
             "reason": self.reason(),
+            "reasons": {side: reason for side, (reason, _) in sorted(self.reasons.items())},
             "normal": bool(self.reasons) and all(n for _, n in self.reasons.values()),
             "reached_target": reached,
             "target_soc_percent": target_soc_percent,

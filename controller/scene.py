@@ -243,7 +243,7 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     )
     lines = [
         "",
-        f"ended      {summary['given_up'] or summary['reason']}",
+        f"ended      {_ended(summary)}",
         f"energy     {summary['energy_wh'] / 1000:.2f} kWh, "
         f"peak {summary['peak_power_w'] / 1000:.1f} kW, SoC {soc}, "
         + ("target reached" if summary["reached_target"] else "target NOT reached"),
@@ -254,6 +254,14 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     lines += [f"{'slowest answer':<32}{'took':>10}{'budget':>10}"]
     lines += [_answer_line(answer) for answer in summary["slowest_answers"]]
     return [*lines, f"session folder: {summary['folder']}"]
+
+
+def _ended(summary: dict[str, Any]) -> str:
+    if summary["given_up"]:
+        return str(summary["given_up"])
+    names = {"evse": "charger", "pev": "car"}
+    told = [f"{names[side]}: {reason}" for side, reason in summary["reasons"].items()]
+    return "; ".join(told) or str(summary["reason"])
 
 
 def _safe(summary: dict[str, Any]) -> str:

@@ -64,10 +64,10 @@ class TraceWriter:
         self._thread = threading.Thread(target=self._run, name="trace", daemon=True)
         self._thread.start()
 
-    def record(self, t: float, node: str, direction: str, signal: Output, repeats: int = 1) -> None:
+    def record(self, t: float, node: str, direction: str, signal: Output, repeats: int = 0) -> None:
         """Queue one line; never blocks. `direction` is "in" or "out" as the node sees it.
 
-        `repeats` stands for that many identical cyclic inputs, `t` for the time of the first.
+        `repeats` is how many like it came since the last one written (see `recorder`).
         """
         if self._closed:
             self.dropped += 1
@@ -153,7 +153,7 @@ def _entry_line(entry: _Entry) -> str:
         record |= to_record(signal)
     except TypeError:  # a bug of ours must not end the trace that is to show it
         record |= {"type": type(signal).__name__, "text": repr(signal)}
-    if repeats != 1:
+    if repeats:
         record["repeats"] = repeats
     return _line(record)
 

@@ -106,6 +106,25 @@ def interlock_text(report: InterlockReport) -> str:
     return report.reasons[0] if report.reasons else "no power"
 
 
+class Narrator:
+    """Turns records into lines; an interlock that says the same again is no news."""
+
+    def __init__(self) -> None:
+        self._interlock: dict[str, str] = {}
+
+    def line(self, who: str, item: Any) -> str:  # noqa: ANN401
+        """Return what happened, or nothing."""
+        tell = EVENTS.get(type(item))
+        if tell is None:
+            return ""
+        text = tell(item)
+        if isinstance(item, InterlockReport):
+            if self._interlock.get(who) == text:
+                return ""
+            self._interlock[who] = text
+        return text
+
+
 class PlainView:
     """One line an event: time, who, what."""
 
@@ -113,6 +132,7 @@ class PlainView:
         self._stream = stream
         self._last = ""
         self._repeats = 0
+        self._narrator = Narrator()
 
     def observe(self, now: float, node: str, direction: str, item: Any) -> None:  # noqa: ANN401
         """Print an event; messages of a loop once a run."""
@@ -122,10 +142,10 @@ class PlainView:
         if isinstance(item, MessageSent):
             self._message(now, who, item)
             return
-        line = EVENTS.get(type(item))
-        if line is not None:
+        text = self._narrator.line(who, item)
+        if text:
             self._flush(now)
-            self._print(now, who, line(item))
+            self._print(now, who, text)
 
     def _message(self, now: float, who: str, item: MessageSent) -> None:
         name = item.name.removesuffix("Req").removesuffix("Res")
@@ -165,6 +185,7 @@ class LiveView:
         self._cells: dict[tuple[str, str], str] = {}
         self._events: deque[str] = deque(maxlen=12)
         self._now = 0.0
+        self._narrator = Narrator()
         self._live = Live(
             get_renderable=self._render, console=console, refresh_per_second=REFRESH_HZ
         )
@@ -178,9 +199,9 @@ class LiveView:
         if update is not None:
             for key, text in update(item).items():
                 self._cells[who, key] = text
-        line = EVENTS.get(type(item)) if direction == "out" else None
-        if line is not None:
-            self._events.append(f"{now:8.2f} s  {who:<5} {line(item)}")
+        text = self._narrator.line(who, item) if direction == "out" else ""
+        if text:
+            self._events.append(f"{now:8.2f} s  {who:<5} {text}")
 
     def _render(self) -> RenderableType:
         from rich.console import Group
