@@ -120,8 +120,8 @@ def from_chain(data: bytes) -> bytes:
             raise WireError(f"PIB: image behind the header at offset {at} is damaged")
         if _number(header, PibField(36, 4)) == TYPE_PIB:
             return image
-        at = _number(header, PibField(28, 4))
-        if at >= len(data) or at < HEADER_LENGTH:
+        before, at = at, _number(header, PibField(28, 4))
+        if at >= len(data) or at <= before:  # also no circles
             raise WireError("PIB: the chain holds no parameter block")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from controller.plc import pib, wire
 from controller.plc.modem import Modem
@@ -20,6 +21,9 @@ from controller.signals import (
 )
 from controller.slac.evse import EvseSlac
 from controller.slac.pev import PevSlac
+
+if TYPE_CHECKING:
+    from controller.plc.layout import Mme
 
 EVSE_MAC = bytes.fromhex("020000000e01")
 PEV_MAC = bytes.fromhex("020000000c01")
@@ -41,7 +45,7 @@ class Host:
     def facts(self, kind: type[Output]) -> list[Output]:
         return [o for _, o in self.log if isinstance(o, kind)]
 
-    def sent(self, kind: type[wire.Mme]) -> list[float]:
+    def sent(self, kind: type[Mme]) -> list[float]:
         found = []
         for at, o in self.log:
             if isinstance(o, SendFrame) and isinstance(wire.parse(o.frame).mme, kind):

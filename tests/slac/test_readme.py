@@ -1,0 +1,69 @@
+"""The READMEs of the modem and SLAC packages show the tables and timers as they are.
+
+`python -m tests.slac.test_readme` writes them anew.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import controller
+from controller.machine import TableMachine, mermaid
+from controller.plc import modem
+from controller.plc.modem import Modem
+from controller.slac import timing
+from controller.slac.evse import EvseSlac
+from controller.slac.evse_run import EvseRun
+from controller.slac.pev import PevSlac
+
+ROOT = Path(controller.__file__).parent
+MACHINES: dict[str, list[type[TableMachine]]] = {
+    "plc/README.md": [Modem],
+    "slac/README.md": [EvseSlac, EvseRun, PevSlac],
+}
+TIMERS = {"plc/README.md": modem, "slac/README.md": timing}
+
+
+def timer_table(source: Path) -> str:
+    """Turn the module's constants and the strings below them into a table."""
+    found = re.findall(
+        r'^([A-Z]\w+) = ([\d.]+)\n(?:"""(.*?)""")?', source.read_text(), re.MULTILINE | re.DOTALL
+    )
+    lines = ["| name | value | meaning |", "|---|---|---|"]
+    for name, value, meaning in found:
+        unit = " s" if name.endswith("_S") else ""
+        lines.append(f"| {name} | {float(value):g}{unit} | {' '.join(meaning.split())} |")
+    return "\n".join(lines) + "\n"
+
+
+def generated(name: str) -> dict[str, str]:
+    parts = {
+        f"diagram {cls.__name__}": f"```mermaid\n{mermaid(cls)}```\n" for cls in MACHINES[name]
+    }
+    parts["timing"] = timer_table(Path(str(TIMERS[name].__file__)))
+    return parts
+
+
+def renewed(text: str, parts: dict[str, str]) -> str:
+    """Replace what is between the marks of each part."""
+    for part, body in parts.items():
+        begin, end = f"<!-- {part} -->\n", f"<!-- end of {part} -->"
+        assert begin in text, f"no mark {begin.strip()}"
+        before, rest = text.split(begin, 1)
+        text = before + begin + body + end + rest.split(end, 1)[1]
+    return text
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_readme_is_up_to_date(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert renewed(text, generated(name)) == text, "run: python -m tests.slac.test_readme"
+
+
+if __name__ == "__main__":
+    for each in MACHINES:
+        path = ROOT / each
+        path.write_text(renewed(path.read_text(), generated(each)))
