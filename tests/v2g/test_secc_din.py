@@ -283,6 +283,13 @@ def test_the_answer_to_power_off_comes_after_1500_ms_at_the_latest() -> None:
     assert bench.code() == "OK"
 
 
+def test_an_old_measurement_does_not_prove_that_the_current_is_gone() -> None:
+    bench = Bench().to(S.CHARGE)
+    bench.now += 1.1
+    assert bodies(bench.ask("PowerOff")) == []
+    assert bench.secc.state is S.RAMP_DOWN
+
+
 def test_welding_detection_waits_for_state_b() -> None:
     bench = Bench().to(S.WAIT_STATE_B)
     bench.signal(pilot("B2"))
