@@ -170,7 +170,7 @@ class Grammar:
 
     def _content(self, cls: type[Declared]) -> Row:
         hints = typing.get_type_hints(cls)
-        pairs = [(self._slot(f.name, hints[f.name], f.metadata["exi"]), f) for f in fields(cls)]  # type: ignore[arg-type]  # declare() made it one
+        pairs = [(self._slot(f.name, hints[f.name], f.metadata["exi"]), f) for f in fields(cls)]
         named = [(slot, f.metadata["exi"], f.default is None) for slot, f in pairs]
         attributes = [item for item in named if item[0].kind == "attribute"]
         attributes.sort(key=lambda item: item[0].name)

@@ -1,8 +1,7 @@
 """Source of the readers: see `source`."""
 
 from controller.v2g.exi.grammar import ComplexType, Slot, State, ValueType
-from controller.v2g.exi.runtime import open_class
-from controller.v2g.exi.schema import UNBOUNDED, Binary, Boolean, ExiEnum, Integer, Text
+from controller.v2g.exi.schema import UNBOUNDED, Binary, Boolean, ExiEnum, Integer, Text, open_class
 from controller.v2g.exi.shapes import Shape, is_fixed, may_exceed, shapes_of, varint_expression
 from controller.v2g.exi.source import (
     Simple,

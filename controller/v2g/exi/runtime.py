@@ -14,20 +14,6 @@ class Deviation(Exception):  # noqa: N818 - it may be right or wrong
     """The message has something that the generated code does not know: ask the reference codec."""
 
 
-def open_class(cls: type) -> type:
-    """Return a class of the same layout that is not frozen.
-
-    A reader fills an object of this class and then gives it the class proper: a quarter of the time
-    that the constructor of a frozen dataclass takes.
-    """
-    members = {
-        "__module__": __name__,
-        "__slots__": cls.__dict__["__slots__"],
-        "__setattr__": object.__setattr__,  # the bases are frozen, too
-    }
-    return type(f"Open{cls.__name__}", cls.__bases__, members)
-
-
 def octets(m: int, s: int, value: int) -> tuple[int, int]:
     """Read the rest of a varint whose first two octets gave `value`."""
     for shift in range(14, 7 * MAX_OCTETS, 7):
