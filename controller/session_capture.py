@@ -11,22 +11,26 @@ from typing import TYPE_CHECKING
 
 from controller.netframes import Endpoint, FlowComposer
 from controller.signals import (
+    Address,
     CloseConnection,
+    ConnectionLost,
     ConnectionMade,
+    DatagramReceived,
+    DataReceived,
     Output,
     SendData,
     SendDatagram,
 )
 from controller.sim import SIDES, host_mac
 from controller.trace import PcapngWriter
+from controller.v2g import sdp
 from controller.v2g.sdp import SDP_GROUP, SDP_PORT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CLIENT_PORT, SERVER_PORT, ASK_PORT = 49152, 49153, 49154
-"""Ports in composed frames: the vehicle's connection, the charger's listener, the SDP client."""
-GROUP = Endpoint.of(b"", SDP_GROUP, SDP_PORT)
+WATCHED = "evse.communication"
+"""The process from whose records frames are composed: one view keeps cause before effect."""
 
 
 class SessionCapture:
@@ -35,6 +39,8 @@ class SessionCapture:
     def __init__(self, path: Path, epoch_s: float, *, compose: bool) -> None:
         self._file = PcapngWriter(path, SIDES, epoch_s)
         self._flows = FlowComposer() if compose else None
+        self._server = Endpoint.of(host_mac("evse"), "::1", SDP_PORT)
+        self._client = Endpoint.of(host_mac("pev"), "::1", SDP_PORT)
         self._open = False
 
     def frame(self, frame: bytes, at: float, side: str) -> None:
@@ -42,43 +48,46 @@ class SessionCapture:
         self._file.write(frame, at, SIDES.index(side))
 
     def observe(self, at: float, node: str, item: Output) -> None:
-        """Compose the frames of what a side sent."""
-        side = node.partition(".")[0]
-        if self._flows is None or side not in SIDES:
+        """Compose the frames of what the charger received and sent."""
+        if self._flows is None or node != WATCHED:
             return
-        for frame in self._compose(self._flows, side, item):
-            self.frame(frame, at, side)
+        for frame in self._compose(self._flows, item):
+            self.frame(frame, at, "evse" if frame[6:12] == self._server.mac else "pev")
 
-    def _compose(self, flows: FlowComposer, side: str, item: Output) -> list[bytes]:
-        here, there = self._ends(side, CLIENT_PORT, SERVER_PORT)
+    def _compose(self, flows: FlowComposer, item: Output) -> list[bytes]:
         match item:
-            case SendDatagram():
-                source, destination = self._ends(side, ASK_PORT, SDP_PORT)
-                return flows.datagram(source, destination if item.to else GROUP, item.data)
-            case ConnectionMade() if side == "pev":
+            case DatagramReceived():
+                asking = Endpoint.of(self._client.mac, *item.sender)
+                return flows.datagram(asking, GROUP, item.data)
+            case SendDatagram() if item.to is not None:
+                return self._answer(flows, item.data, item.to)
+            case ConnectionMade():
                 self._open = True
-                return flows.opened(here, there)
+                self._client = Endpoint.of(self._client.mac, *item.peer)
+                return flows.opened(self._client, self._server)
+            case DataReceived():
+                return flows.data(self._client, self._server, item.data)
             case SendData():
-                return flows.data(here, there, item.data)
-            case CloseConnection() if self._open:
+                return flows.data(self._server, self._client, item.data)
+            case CloseConnection() | ConnectionLost() if self._open:
                 self._open = False
-                return flows.closed(here, there) + flows.closed(there, here)
+                return [
+                    *flows.closed(self._client, self._server),
+                    *flows.closed(self._server, self._client),
+                ]
         return []
 
-    @staticmethod
-    def _ends(side: str, vehicle_port: int, charger_port: int) -> tuple[Endpoint, Endpoint]:
-        """Return the endpoint of `side` and that of the other."""
-        ports = {"pev": vehicle_port, "evse": charger_port}
-        ends = {
-            s: Endpoint(host_mac(s), _link_local(host_mac(s)), port) for s, port in ports.items()
-        }
-        return ends[side], ends["pev" if side == "evse" else "evse"]
+    def _answer(self, flows: FlowComposer, data: bytes, to: Address) -> list[bytes]:
+        """Compose an SDP response; the connection will go where it says."""
+        response = sdp.parse(data)
+        if isinstance(response, sdp.SdpResponse):
+            self._server = Endpoint(self._server.mac, response.address, response.port)
+        here = Endpoint(self._server.mac, self._server.ip, SDP_PORT)
+        return flows.datagram(here, Endpoint.of(self._client.mac, *to), data)
 
     def close(self) -> None:
         """Finish the file."""
         self._file.close()
 
 
-def _link_local(mac: bytes) -> bytes:
-    """Link-local IPv6 address of a MAC (RFC 4291 appendix A)."""
-    return b"\xfe\x80" + bytes(6) + bytes((mac[0] ^ 2, *mac[1:3], 0xFF, 0xFE, *mac[3:]))
+GROUP = Endpoint.of(b"", SDP_GROUP, SDP_PORT)
