@@ -11,8 +11,9 @@ The order matters where current may flow:
   one charger) and not later (another one fails);
 * the inlet contactors close when the inlet is within 20 V of the battery, and PowerDelivery(true)
   is asked only after their feedback says closed (a charger answered FAILED_SequenceError to less);
-* a normal stop asks for 0 A, then PowerDelivery(false), waits for less than 1 A, opens the
-  contactors, and only then S2: welding detection needs pilot state B;
+* a normal stop asks for 0 A until the current is gone (two seconds at most, once if the charger
+  asked to stop), then PowerDelivery(false), waits for less than 1 A, opens the contactors, and only
+  then S2: welding detection needs pilot state B;
 * a failure opens S2 at once (that alone makes every charger switch off), the contactors when the
   current is gone or after one second, and says SessionStop if the connection lives.
 
@@ -55,6 +56,7 @@ from controller.v2g.messages.din import EvseProcessing, IsolationLevel
 from controller.v2g.session import V2gSession
 from controller.v2g.timing import (
     EVCC_ONGOING_INTERVAL_S,
+    EVCC_RAMP_DOWN_S,
     EVCC_REPORT_MAX_AGE_S,
     EVCC_S2_SETTLE_S,
     EVCC_WELDING_INTERVAL_S,
@@ -91,7 +93,8 @@ class DinEvcc(EvccParts):
         self._minimum_v = 0.0
         self._charger_v = 0.0
         self._welding_rounds = 0
-        self._stopping = self._zero_asked = False
+        self._stopping = self._zero_asked = self._hurry = False
+        self._zero_at = 0.0
 
     def _declared(self) -> bool:
         """Stand for a trigger, which the table replaces."""
@@ -109,7 +112,7 @@ class DinEvcc(EvccParts):
         """Ask for a session; the protocol has just been agreed."""
         self.session, self.inlet, self.now = session, inlet, now
         self._connected = True
-        self._stopping = self._zero_asked = self._contactors = False
+        self._stopping = self._zero_asked = self._hurry = self._contactors = False
         self._welding_rounds = 0
         self._minimum_v = 0.0
         self._phase = Phase.IDLE
@@ -153,8 +156,10 @@ class DinEvcc(EvccParts):
             return
         if reason:
             self.session.latch(reason)
-        if is_wish(res) and self._note_wish(f"charger asks to stop: {status_name(res)}"):
-            return
+        if is_wish(res):
+            self._hurry = True
+            if self._note_wish(f"charger asks to stop: {status_name(res)}"):
+                return
         self._minimum_v = minimum_voltage_v(res, self._minimum_v)
         fire: Callable[[], bool] = getattr(self, trigger)
         fire()
@@ -293,9 +298,15 @@ class DinEvcc(EvccParts):
         """Whether someone wants the end."""
         return self._stopping
 
-    def is_zero_asked(self) -> bool:
-        """Whether the charger has been asked for 0 A to end."""
-        return self._zero_asked
+    def may_power_off(self) -> bool:
+        """Whether 0 A were asked for and the current has followed, or has had its time.
+
+        A charger that wants the end itself is not kept waiting.
+        """
+        if not self._zero_asked:
+            return False
+        low = self.inlet is not None and abs(self.inlet.inlet_current_a) < RESIDUAL_CURRENT_A
+        return low or self._hurry or self.now - self._zero_at >= EVCC_RAMP_DOWN_S
 
     def is_idle(self) -> bool:
         """Whether no answer is awaited."""
@@ -405,8 +416,15 @@ class DinEvcc(EvccParts):
         self._ask_or_fail(requests.current_demand_req, self._config.current_demand_timeout_s)
 
     def ask_zero(self) -> None:
-        """Ask for no current any more: the first step of a normal stop."""
-        self._zero_asked = True
+        """Ask for no current any more: the first step of a normal stop; again until it is gone."""
+        if self._zero_asked:
+            at = self._asked_at + self._config.current_demand_interval_s
+            self._ask_at(self._ask_zero, max(self.now, at))
+            return
+        self._zero_asked, self._zero_at = True, self.now
+        self._ask_zero()
+
+    def _ask_zero(self) -> None:
         self._asked_at = self.now
         self._ask_or_fail(requests.no_current_req, self._config.current_demand_timeout_s)
 

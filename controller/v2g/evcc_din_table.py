@@ -97,7 +97,7 @@ TABLE = [  # trigger                 source             dest                 whe
     row("pre_charge_res", S.PRE_CHARGE, None, (), "ask_again"),
     row("closed", S.CLOSING, S.POWER_ON, do="ask_power_on"),
     row("power_delivery_res", S.POWER_ON, S.CHARGE, do="ask_first_current"),
-    row("current_demand_res", S.CHARGE, S.POWER_OFF, "is_zero_asked", "ask_power_off"),
+    row("current_demand_res", S.CHARGE, S.POWER_OFF, "may_power_off", "ask_power_off"),
     row("current_demand_res", S.CHARGE, None, "is_stopping", "ask_zero"),
     row("current_demand_res", S.CHARGE, None, (), "ask_current_later"),
     row("stop_now", S.CHARGE, None, "is_idle", "ask_zero"),

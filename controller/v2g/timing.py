@@ -53,6 +53,7 @@ SECC_ENERGISED_SILENCE_S = 10.0  # a vehicle silent this long gets no more power
 POWER_REPORT_MAX_AGE_S = 1.0  # older measurements are no answer to a vehicle
 EVCC_ONGOING_INTERVAL_S = 0.1  # real cars repeat an Ongoing request every 40 to 250 ms
 EVCC_CURRENT_DEMAND_INTERVAL_S = 0.25  # real cars: 90 to 460 ms
+EVCC_RAMP_DOWN_S = 2.0  # 0 A asked for until PowerDelivery(stop); a supply ramps 100 A/s or more
 EVCC_STOP_CURRENT_TIMEOUT_S = 5.0  # after PowerDelivery(stop): current below 1 A, else open
 EVCC_ABORT_CURRENT_TIMEOUT_S = 1.0  # after S2 opened: IEC 61851-23 wants < 5 A within 30 ms
 EVCC_CONTACTOR_OPEN_TIMEOUT_S = 1.0  # feedback after the request; a weld shows in the next check

@@ -374,6 +374,26 @@ def test_a_wish_of_the_charger_is_a_normal_stop(code: str) -> None:
     assert bench.evcc.session.normal
 
 
+@pytest.mark.parametrize(("falls_after_s", "powers_off_after_s"), [(0.3, 0.5), (9.0, 2.0)])
+def test_no_current_is_asked_for_until_it_is_gone(
+    falls_after_s: float, powers_off_after_s: float
+) -> None:
+    bench = Bench().to(S.CHARGE)
+    bench.current_a = 150.0
+    bench.report()
+    bench.signal(StopRequest("driver"))
+    begun = bench.now
+    asked = bodies(bench.tell(current_demand_res()))
+    while isinstance(asked[0], din.CurrentDemandReq):
+        assert asked[0].ev_target_current.si == 0.0
+        asked = bodies(bench.tell(current_demand_res()))
+        if not asked:
+            bench.current_a = 0.0 if bench.now - begun > falls_after_s else 150.0
+            asked = bodies(bench.later(0.25))
+    assert bench.evcc.state is S.POWER_OFF
+    assert bench.now - begun == pytest.approx(powers_off_after_s, abs=0.26)
+
+
 def test_a_stop_in_the_pause_of_the_loop_is_asked_at_once() -> None:
     bench = Bench().to(S.CHARGE)
     assert bodies(bench.tell(current_demand_res())) == []

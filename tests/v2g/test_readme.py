@@ -58,6 +58,7 @@ def test_diagram_is_up_to_date(name: str, cls: type[TableMachine]) -> None:
         f"SessionSetup | | {t.V2G_EVCC_READY_TO_CHARGE_TIMEOUT_S:g} s |",
         f"power is cut | {t.SECC_STOP_PATIENCE_S:g} s |",
         f"we close | {t.SECC_FAILED_LINGER_S:g} s |",
+        f"before PowerDelivery(stop) | | {t.EVCC_RAMP_DOWN_S:g} s |",
         f"after {t.V2G_SECC_MSG_PERFORMANCE_S:g} s | {t.EVCC_STOP_CURRENT_TIMEOUT_S:g} s |",
         f"by a fault | | {t.EVCC_ABORT_CURRENT_TIMEOUT_S:g} s |",
     ],
