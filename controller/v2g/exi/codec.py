@@ -1,11 +1,12 @@
 """The codec of one protocol: declarations in, `encode` and `decode` out."""
 
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Generic, TypeVar, cast
 
 from controller.v2g.exi import view
 from controller.v2g.exi.compile import FAILURES, Compiled
-from controller.v2g.exi.grammar import Grammar
+from controller.v2g.exi.grammar import NOTHING, Grammar
 from controller.v2g.exi.schema import Declared
 from controller.v2g.exi.view import Json
 from controller.v2g.exi.walk import Decoder, Encoder
@@ -24,9 +25,9 @@ class Codec(Generic[M]):
         namespace: str,
         *,
         roots: tuple[type[M], ...],
-        others: tuple[str, ...] = (),
+        others: Mapping[str, Collection[str]] = NOTHING,
     ) -> None:
-        """`others` are global elements of the schema set that no root leads to."""
+        """`others` are global elements, by namespace, of the schema set that no root leads to."""
         self.name = name
         self.namespace = namespace
         self._roots = roots
@@ -77,10 +78,21 @@ class Codec(Generic[M]):
                 pass  # the reference codec says what is wrong, if anything
         return Encoder(self.grammar, strict=strict).encode(message)
 
-    def to_json(self, message: M) -> Json:
-        """Return the JSON view of a message."""
-        return view.to_json(self.grammar, message)
+    def decode_fragment(self, payload: bytes) -> tuple[str, Declared]:
+        """Return name and object of the element in an EXI fragment. Raises ExiError."""
+        return Decoder(self.grammar, payload).decode_fragment()
+
+    def encode_fragment(self, value: Declared, name: str = "") -> bytes:
+        """Return the EXI fragment of one element: the bytes that a signature's digest is made of.
+
+        `name` is needed for elements that are not global. Raises ExiError.
+        """
+        return Encoder(self.grammar).encode_fragment(value, name)
+
+    def to_json(self, message: Declared, name: str = "") -> Json:
+        """Return the JSON view of a message; with its name, also that of any other element."""
+        return view.to_json(self.grammar, message, name)
 
     def from_json(self, content: Json) -> M:
-        """Return the message of a JSON view. Raises ExiError."""
+        """Return the message, or the other element, of a JSON view. Raises ExiError."""
         return cast("M", view.from_json(self.grammar, content))

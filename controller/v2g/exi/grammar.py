@@ -11,7 +11,7 @@ bit, not none.
 
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from operator import attrgetter
@@ -29,6 +29,7 @@ from controller.v2g.exi.schema import (
     Wildcard,
 )
 
+NOTHING: Mapping[str, Collection[str]] = types.MappingProxyType({})
 NO_INFO = TypeInfo("", False, False, None, False)
 
 
@@ -41,6 +42,7 @@ class Slot:
     name: str
     options: "tuple[tuple[str, ValueType], ...]"  # more than one for a substitution group
     many: bool
+    namespace: str = ""  # "" where each option has that of its class
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +126,8 @@ class ComplexType:
         info = INFO.get(cls, NO_INFO) if cls else NO_INFO
         self.cls = cls
         self.name = cls.__name__ if cls else ""
+        self.namespace = cls.NAMESPACE if cls else ""
+        self.element = info.element
         self.is_abstract = info.abstract
         self.mixed = info.mixed
         self.row = row
@@ -152,14 +156,38 @@ ValueType = SimpleType | type[ExiEnum] | ComplexType
 class Grammar:
     """All types that a protocol's roots reach, and the codes of its root elements."""
 
-    def __init__(self, roots: tuple[type[Declared], ...], others: tuple[str, ...] = ()) -> None:
-        """`others` are global elements of the schema set that no root leads to."""
+    def __init__(
+        self, roots: tuple[type[Declared], ...], others: Mapping[str, Collection[str]] = NOTHING
+    ) -> None:
+        """`others` are global elements, by namespace, of the schema set that no root leads to."""
         self.types: dict[type[Declared], ComplexType] = {}
         self.roots = {INFO[root].element: self.type_of(root) for root in roots}
-        known = {base for cls in self.types for base in cls.__mro__ if base in INFO}
-        names = {INFO[cls].element for cls in known} - {""}
-        self.elements = sorted(names | set(others))
+        bases = {base for cls in self.types for base in cls.__mro__}
+        known = {base for base in bases if issubclass(base, Declared) and base in INFO}
+        names = {(INFO[cls].element, cls.NAMESPACE) for cls in known if INFO[cls].element}
+        names |= {(name, namespace) for namespace in others for name in others[namespace]}
+        self._global_names = names
+        self.elements = [name for name, _ in sorted(names)]
         self.root_bits = len(self.elements).bit_length()  # one code more: any other element
+
+    @cached_property
+    def fragments(self) -> list[tuple[str, str, ComplexType | None]]:
+        """All elements of the schema set, global or local, in the order of their fragment codes.
+
+        Each comes with its namespace, and its type where that is a declared class.
+        """
+        found: dict[tuple[str, str], ComplexType | None] = dict.fromkeys(self._global_names)
+        types = list(self.types.values())
+        found |= {(t.element, t.namespace): t for t in types if t.element}
+        for type_ in types:
+            for name, namespace, value_type in _elements(type_, type_.namespace):
+                found.setdefault((name, namespace), value_type)
+        return [(name, namespace, found[name, namespace]) for name, namespace in sorted(found)]
+
+    @cached_property
+    def fragment_bits(self) -> int:
+        """Width of a fragment's event code: any element, any other, or the end."""
+        return (len(self.fragments) + 1).bit_length()
 
     def type_of(self, cls: type[Declared]) -> ComplexType:
         """Return the grammar of a declared class."""
@@ -170,7 +198,9 @@ class Grammar:
 
     def _content(self, cls: type[Declared]) -> Row:
         hints = typing.get_type_hints(cls)
-        pairs = [(self._slot(f.name, hints[f.name], f.metadata["exi"]), f) for f in fields(cls)]
+        pairs = [
+            (self._slot(cls, f.name, hints[f.name], f.metadata["exi"]), f) for f in fields(cls)
+        ]
         named = [(slot, f.metadata["exi"], f.default is None) for slot, f in pairs]
         attributes = [item for item in named if item[0].kind == "attribute"]
         attributes.sort(key=lambda item: item[0].name)
@@ -183,7 +213,7 @@ class Grammar:
             row += (_group(info.content, {slot.name: slot for slot, _, _ in content}),)
         return row
 
-    def _slot(self, attr: str, hint: object, spec: Spec) -> Slot:
+    def _slot(self, owner: type[Declared], attr: str, hint: object, spec: Spec) -> Slot:
         many = typing.get_origin(hint) is tuple
         if many or typing.get_origin(hint) is types.UnionType:
             hint = typing.get_args(hint)[0]
@@ -196,7 +226,9 @@ class Grammar:
             assert isinstance(hint, type)
             assert issubclass(hint, Declared)
             options = self._options(spec, hint)
-        return Slot(attr, spec.kind, spec.name, options, many)
+        is_group = len(options) > 1
+        namespace = "" if is_group else spec.namespace or owner.NAMESPACE
+        return Slot(attr, spec.kind, spec.name, options, many, namespace)
 
     def _options(self, spec: Spec, cls: type[Declared]) -> tuple[tuple[str, ValueType], ...]:
         info = INFO[cls]
@@ -225,6 +257,19 @@ class Grammar:
             else:
                 yield from (_particle(*item) for item in content[:run])
             content = content[run:]
+
+
+def _elements(type_: ComplexType, owner: str) -> Iterator[tuple[str, str, ComplexType | None]]:
+    """Return name, namespace and type of the elements in a type, those of implied parents too."""
+    for slot in type_.slots:
+        for name, value_type in slot.options if slot.kind == "element" else ():
+            if not isinstance(value_type, ComplexType):
+                yield name, slot.namespace or owner, None
+            elif value_type.cls is not None:
+                yield name, slot.namespace or value_type.namespace, value_type
+            else:
+                yield name, slot.namespace or owner, None
+                yield from _elements(value_type, owner)
 
 
 def slots_in(row: Row) -> Iterator[Slot]:

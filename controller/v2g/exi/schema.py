@@ -108,6 +108,7 @@ class Spec:
     most: int = 1
     within: str = ""
     choice: str = ""
+    namespace: str = ""
 
 
 class Wildcard(Enum):
@@ -148,6 +149,7 @@ def element(
     most: int = 1,
     within: str = "",
     choice: str = "",
+    namespace: str = "",
     default: Any = dataclasses.MISSING,  # noqa: ANN401 - as dataclasses.field
 ) -> Any:  # noqa: ANN401
     """Declare a child element.
@@ -156,8 +158,9 @@ def element(
     class that heads a substitution group stands for the whole group. `default=None` makes it
     optional; `least` and `most` bound a `tuple[X, ...]`. Neighbours with the same `within` share an
     implied parent element of that name; neighbours with the same `choice` exclude each other.
+    `namespace` is given where it is not that of the class.
     """
-    spec = Spec("element", name, type, least, most, within, choice)
+    spec = Spec("element", name, type, least, most, within, choice, namespace)
     return dataclasses.field(default=default, metadata={"exi": spec})
 
 
@@ -184,6 +187,7 @@ class Declared:
     """
 
     __slots__ = ()
+    NAMESPACE: ClassVar[str] = ""
     __dataclass_fields__: ClassVar[dict[str, "dataclasses.Field[Any]"]]
 
     def __init__(self, **values: object) -> None:

@@ -15,12 +15,12 @@ Json = dict[str, object]
 TEXT_KEY = "value"  # simple content beside attributes
 
 
-def to_json(grammar: Grammar, message: Declared) -> Json:
-    """Return the view of a message under the name of its root element."""
-    for name, type_ in grammar.roots.items():
-        if type(message) is type_.cls:
-            return {name: _show(type_, message)}
-    raise ExiError(f"{type(message).__name__} is no message of this protocol")
+def to_json(grammar: Grammar, message: Declared, name: str = "") -> Json:
+    """Return the view of a message, or of another element, under its name."""
+    type_ = grammar.types.get(type(message))
+    if type_ is None or not (name or type_.element):
+        raise ExiError(f"{type(message).__name__} is no element of this protocol")
+    return {name or type_.element: _show(type_, message)}
 
 
 def _show(type_: ComplexType, owner: Declared) -> Json:
@@ -64,9 +64,10 @@ def from_json(grammar: Grammar, view: Json) -> Declared:
     if len(view) != 1:
         raise ExiError("one root element expected")
     ((name, content),) = view.items()
-    if name not in grammar.roots:
-        raise ExiError(f"{name} is no message of this protocol")
-    return _build(grammar.roots[name], content, name)
+    for known, _, type_ in grammar.fragments:
+        if known == name and type_ is not None:
+            return _build(type_, content, name)
+    raise ExiError(f"{name} is no element of this protocol")
 
 
 def _build(type_: ComplexType, view: object, path: str) -> Declared:

@@ -62,23 +62,41 @@ class Decoder:
     def decode(self) -> tuple[Declared, int]:
         """Return the message and the number of bytes that follow it. Raises ExiError."""
         with _locate(self._path):
-            if self._size > MAX_BYTES:
-                raise self._reader.fail(f"{self._size} bytes, at most {MAX_BYTES} are taken")
-            if self._reader.read(8) != HEADER:
-                raise self._reader.fail("no EXI header without options", 0)
-            name, type_ = self._root()
-            self._path.append(name)
-            message = self._object(type_)
-            return message, self._reader.left
+            self._header()
+            return self._object(self._root()), self._reader.left
 
-    def _root(self) -> tuple[str, ComplexType]:
+    def decode_fragment(self) -> tuple[str, Declared]:
+        """Return name and object of the only element of a fragment. Raises ExiError."""
+        with _locate(self._path):
+            self._header()
+            elements = self._grammar.fragments
+            code = self._reader.read(self._grammar.fragment_bits)
+            if code >= len(elements):
+                raise self._reader.fail(f"unknown element (code {code})", 8)
+            name, _, type_ = elements[code]
+            if type_ is None:
+                raise self._reader.fail(f"{name} cannot stand alone", 8)
+            self._path.append(name)
+            value = self._object(type_)
+            if self._reader.read(self._grammar.fragment_bits) != len(elements) + 1:
+                raise self._reader.fail("more than one element")
+            return name, value
+
+    def _header(self) -> None:
+        if self._size > MAX_BYTES:
+            raise self._reader.fail(f"{self._size} bytes, at most {MAX_BYTES} are taken")
+        if self._reader.read(8) != HEADER:
+            raise self._reader.fail("no EXI header without options", 0)
+
+    def _root(self) -> ComplexType:
         code = self._reader.read(self._grammar.root_bits)
         names = self._grammar.elements
         if code >= len(names):
             raise self._reader.fail(f"unknown root element (code {code})", 8)
         if names[code] not in self._grammar.roots:
             raise self._reader.fail(f"{names[code]} is no message", 8)
-        return names[code], self._grammar.roots[names[code]]
+        self._path.append(names[code])
+        return self._grammar.roots[names[code]]
 
     def _object(self, type_: ComplexType) -> Declared:
         values: dict[str, object] = {}
@@ -213,6 +231,20 @@ class Encoder:
                     self._content(type_, message)
                     return self._writer.finish()
             raise ExiError(f"{type(message).__name__} is no message of this protocol")
+
+    def encode_fragment(self, value: Declared, wanted: str) -> bytes:
+        """Return the fragment of one element. Raises ExiError."""
+        with _locate(self._path):
+            elements, bits = self._grammar.fragments, self._grammar.fragment_bits
+            for code, (name, _, type_) in enumerate(elements):
+                if type_ and type(value) is type_.cls and name == (wanted or type_.element):
+                    self._path.append(name)
+                    self._writer.write(HEADER, 8)
+                    self._writer.write(code, bits)
+                    self._content(type_, value)
+                    self._writer.write(len(elements) + 1, bits)
+                    return self._writer.finish()
+            raise ExiError(f"{type(value).__name__} is no element {wanted}".rstrip())
 
     def _content(self, type_: ComplexType, owner: Declared) -> None:
         if type_.is_abstract and self._strict:

@@ -37,6 +37,9 @@ from controller.v2g.exi.schema import (
 from controller.v2g.messages import xmldsig
 
 NAMESPACE = "urn:din:70121:2012:MsgDef"
+HEADER = "urn:din:70121:2012:MsgHeader"
+BODY = "urn:din:70121:2012:MsgBody"
+DATA_TYPES = "urn:din:70121:2012:MsgDataTypes"
 MULTIPLIER = Integer(-3, 3)
 PERCENT = Integer(0, 100, accepted=127)
 SESSION_ID = Binary(8)
@@ -223,8 +226,15 @@ class ValueType(ExiEnum):
 # ---------------------------------------------------------------------------------- header, values
 
 
+class DataType(Declared):
+    """Base of what messages are made of."""
+
+    __slots__ = ()
+    NAMESPACE = DATA_TYPES
+
+
 @declare()
-class Notification(Declared):
+class Notification(DataType):
     """Header element of a peer that could not read our message."""
 
     fault_code: FaultCode = element("FaultCode")
@@ -232,7 +242,7 @@ class Notification(Declared):
 
 
 @declare()
-class PhysicalValue(Declared):
+class PhysicalValue(DataType):
     """`value` x 10^`multiplier` of `unit`, as on the wire; `si` is the number to reckon with."""
 
     multiplier: int = element("Multiplier", MULTIPLIER)
@@ -264,7 +274,7 @@ SECONDS: dict[Unit | None, int] = {Unit.h: 3600, Unit.m: 60}
 
 
 @declare("EVStatus", head=True, abstract=True)
-class EvStatus(Declared):
+class EvStatus(DataType):
     """Head of the group of EV states."""
 
 
@@ -280,7 +290,7 @@ class DcEvStatus(EvStatus):
 
 
 @declare("EVSEStatus", head=True, abstract=True)
-class EvseStatus(Declared):
+class EvseStatus(DataType):
     """Head of the group of charger states."""
 
 
@@ -305,7 +315,7 @@ class DcEvseStatus(EvseStatus):
 
 
 @declare("EVChargeParameter", head=True, abstract=True)
-class EvChargeParameter(Declared):
+class EvChargeParameter(DataType):
     """Head of the group of what a car wants and can take."""
 
 
@@ -335,7 +345,7 @@ class DcEvChargeParameter(EvChargeParameter):
 
 
 @declare("EVSEChargeParameter", head=True, abstract=True)
-class EvseChargeParameter(Declared):
+class EvseChargeParameter(DataType):
     """Head of the group of what a charger can give."""
 
 
@@ -369,7 +379,7 @@ class DcEvseChargeParameter(EvseChargeParameter):
 
 
 @declare("EVPowerDeliveryParameter", head=True, abstract=True)
-class EvPowerDeliveryParameter(Declared):
+class EvPowerDeliveryParameter(DataType):
     """Head of the group of what a car says when power is switched."""
 
 
@@ -386,7 +396,7 @@ class DcEvPowerDeliveryParameter(EvPowerDeliveryParameter):
 
 
 @declare("TimeInterval", head=True, abstract=True)
-class TimeInterval(Declared):
+class TimeInterval(DataType):
     """Head of the group of time intervals."""
 
 
@@ -399,7 +409,7 @@ class RelativeTimeInterval(TimeInterval):
 
 
 @declare("PMaxScheduleEntry")
-class PMaxScheduleEntry(Declared):
+class PMaxScheduleEntry(DataType):
     """Power limit in watts from the start of an interval on."""
 
     time_interval: TimeInterval = element("TimeInterval")
@@ -407,7 +417,7 @@ class PMaxScheduleEntry(Declared):
 
 
 @declare()
-class PMaxSchedule(Declared):
+class PMaxSchedule(DataType):
     """Power limits of the charger over time."""
 
     p_max_schedule_id: int = element("PMaxScheduleID", SHORT)
@@ -417,7 +427,7 @@ class PMaxSchedule(Declared):
 
 
 @declare()
-class Cost(Declared):
+class Cost(DataType):
     """`amount` x 10^`amount_multiplier` of one kind of cost."""
 
     cost_kind: CostKind = element("costKind")
@@ -426,7 +436,7 @@ class Cost(Declared):
 
 
 @declare()
-class ConsumptionCost(Declared):
+class ConsumptionCost(DataType):
     """Costs from a consumption of `start_value` on."""
 
     start_value: int = element("startValue", UNSIGNED_INT)
@@ -434,7 +444,7 @@ class ConsumptionCost(Declared):
 
 
 @declare("SalesTariffEntry")
-class SalesTariffEntry(Declared):
+class SalesTariffEntry(DataType):
     """Price level from the start of an interval on."""
 
     time_interval: TimeInterval = element("TimeInterval")
@@ -445,7 +455,7 @@ class SalesTariffEntry(Declared):
 
 
 @declare()
-class SalesTariff(Declared):
+class SalesTariff(DataType):
     """Price levels over time."""
 
     id: str = attribute("Id", STRING)
@@ -456,7 +466,7 @@ class SalesTariff(Declared):
 
 
 @declare()
-class SaScheduleTuple(Declared):
+class SaScheduleTuple(DataType):
     """One schedule that the car may choose."""
 
     sa_schedule_tuple_id: int = element("SAScheduleTupleID", SHORT)
@@ -465,7 +475,7 @@ class SaScheduleTuple(Declared):
 
 
 @declare("SASchedules", head=True, abstract=True)
-class SaSchedules(Declared):
+class SaSchedules(DataType):
     """Head of the group of schedule lists."""
 
 
@@ -477,7 +487,7 @@ class SaScheduleList(SaSchedules):
 
 
 @declare()
-class ProfileEntry(Declared):
+class ProfileEntry(DataType):
     """Power in watts that the car will draw, from a number of seconds on."""
 
     charging_profile_entry_start: int = element("ChargingProfileEntryStart", UNSIGNED_INT)
@@ -485,7 +495,7 @@ class ProfileEntry(Declared):
 
 
 @declare()
-class ChargingProfile(Declared):
+class ChargingProfile(DataType):
     """The schedule that the car chose, and what it will draw."""
 
     sa_schedule_tuple_id: int = element("SAScheduleTupleID", SHORT)
@@ -496,7 +506,7 @@ class ChargingProfile(Declared):
 
 
 @declare()
-class ServiceTag(Declared):
+class ServiceTag(DataType):
     """Name of a service."""
 
     service_id: int = element("ServiceID", UNSIGNED_SHORT)
@@ -506,7 +516,7 @@ class ServiceTag(Declared):
 
 
 @declare()
-class Service(Declared):
+class Service(DataType):
     """A service and whether it is free."""
 
     service_tag: ServiceTag = element("ServiceTag")
@@ -514,7 +524,7 @@ class Service(Declared):
 
 
 @declare("ServiceCharge")
-class ServiceCharge(Declared):
+class ServiceCharge(DataType):
     """The charge service and its kind of energy transfer."""
 
     service_tag: ServiceTag = element("ServiceTag")
@@ -523,14 +533,14 @@ class ServiceCharge(Declared):
 
 
 @declare()
-class ServiceList(Declared):
+class ServiceList(DataType):
     """Services besides charging."""
 
     service: tuple[Service, ...] = element("Service", most=UNBOUNDED)
 
 
 @declare()
-class SelectedService(Declared):
+class SelectedService(DataType):
     """A service that the car wants."""
 
     service_id: int = element("ServiceID", UNSIGNED_SHORT)
@@ -538,14 +548,14 @@ class SelectedService(Declared):
 
 
 @declare()
-class SelectedServiceList(Declared):
+class SelectedServiceList(DataType):
     """All services that the car wants."""
 
     selected_service: tuple[SelectedService, ...] = element("SelectedService", most=UNBOUNDED)
 
 
 @declare()
-class Parameter(Declared):
+class Parameter(DataType):
     """One parameter of a service: exactly one of its values is set."""
 
     name: str = attribute("Name", STRING)
@@ -559,7 +569,7 @@ class Parameter(Declared):
 
 
 @declare()
-class ParameterSet(Declared):
+class ParameterSet(DataType):
     """A set of parameters that the car may choose."""
 
     parameter_set_id: int = element("ParameterSetID", SHORT)
@@ -567,21 +577,21 @@ class ParameterSet(Declared):
 
 
 @declare()
-class ServiceParameterList(Declared):
+class ServiceParameterList(DataType):
     """The parameter sets of a service."""
 
     parameter_set: tuple[ParameterSet, ...] = element("ParameterSet", most=UNBOUNDED)
 
 
 @declare()
-class PaymentOptions(Declared):
+class PaymentOptions(DataType):
     """The ways to pay that the charger offers."""
 
     payment_option: tuple[PaymentOption, ...] = element("PaymentOption", most=UNBOUNDED)
 
 
 @declare()
-class MeterInfo(Declared):
+class MeterInfo(DataType):
     """A meter reading; `t_meter` in seconds since 1970."""
 
     meter_id: str = element("MeterID", Text(32))
@@ -594,14 +604,14 @@ class MeterInfo(Declared):
 
 
 @declare()
-class SubCertificates(Declared):
+class SubCertificates(DataType):
     """The certificates between a leaf and its root (DER)."""
 
     certificate: tuple[bytes, ...] = element("Certificate", CERTIFICATE, most=UNBOUNDED)
 
 
 @declare()
-class CertificateChain(Declared):
+class CertificateChain(DataType):
     """A certificate (DER) and those above it."""
 
     certificate: bytes = element("Certificate", CERTIFICATE)
@@ -609,7 +619,7 @@ class CertificateChain(Declared):
 
 
 @declare()
-class ListOfRootCertificateIDs(Declared):
+class ListOfRootCertificateIDs(DataType):
     """The roots that the car knows."""
 
     root_certificate_id: tuple[str, ...] = element("RootCertificateID", Text(40), most=UNBOUNDED)
@@ -622,16 +632,25 @@ class ListOfRootCertificateIDs(Declared):
 class BodyElement(Declared):
     """Head of the group of all messages."""
 
+    NAMESPACE = NAMESPACE
+
+
+class MessageBody(BodyElement):
+    """Base of all messages."""
+
+    __slots__ = ()
+    NAMESPACE = BODY
+
 
 @declare("SessionSetupReq")
-class SessionSetupReq(BodyElement):
+class SessionSetupReq(MessageBody):
     """First request; `evcc_id` is the car's MAC address."""
 
     evcc_id: bytes = element("EVCCID", Binary(8))
 
 
 @declare("SessionSetupRes")
-class SessionSetupRes(BodyElement):
+class SessionSetupRes(MessageBody):
     """Answer whose header carries the session id; `date_time_now` in seconds since 1970."""
 
     response_code: ResponseCode = element("ResponseCode")
@@ -640,7 +659,7 @@ class SessionSetupRes(BodyElement):
 
 
 @declare("ServiceDiscoveryReq")
-class ServiceDiscoveryReq(BodyElement):
+class ServiceDiscoveryReq(MessageBody):
     """What services are there?"""
 
     service_scope: str | None = element("ServiceScope", Text(32), default=None)
@@ -648,7 +667,7 @@ class ServiceDiscoveryReq(BodyElement):
 
 
 @declare("ServiceDiscoveryRes")
-class ServiceDiscoveryRes(BodyElement):
+class ServiceDiscoveryRes(MessageBody):
     """Services and ways to pay."""
 
     response_code: ResponseCode = element("ResponseCode")
@@ -658,14 +677,14 @@ class ServiceDiscoveryRes(BodyElement):
 
 
 @declare("ServiceDetailReq")
-class ServiceDetailReq(BodyElement):
+class ServiceDetailReq(MessageBody):
     """What parameters has this service?"""
 
     service_id: int = element("ServiceID", UNSIGNED_SHORT)
 
 
 @declare("ServiceDetailRes")
-class ServiceDetailRes(BodyElement):
+class ServiceDetailRes(MessageBody):
     """Parameters of a service."""
 
     response_code: ResponseCode = element("ResponseCode")
@@ -676,7 +695,7 @@ class ServiceDetailRes(BodyElement):
 
 
 @declare("ServicePaymentSelectionReq")
-class ServicePaymentSelectionReq(BodyElement):
+class ServicePaymentSelectionReq(MessageBody):
     """The car's choice of services and payment."""
 
     selected_payment_option: PaymentOption = element("SelectedPaymentOption")
@@ -684,14 +703,14 @@ class ServicePaymentSelectionReq(BodyElement):
 
 
 @declare("ServicePaymentSelectionRes")
-class ServicePaymentSelectionRes(BodyElement):
+class ServicePaymentSelectionRes(MessageBody):
     """Whether the choice is accepted."""
 
     response_code: ResponseCode = element("ResponseCode")
 
 
 @declare("PaymentDetailsReq")
-class PaymentDetailsReq(BodyElement):
+class PaymentDetailsReq(MessageBody):
     """The contract that pays."""
 
     contract_id: str = element("ContractID", CONTRACT_ID)
@@ -699,7 +718,7 @@ class PaymentDetailsReq(BodyElement):
 
 
 @declare("PaymentDetailsRes")
-class PaymentDetailsRes(BodyElement):
+class PaymentDetailsRes(MessageBody):
     """A challenge for the contract; `date_time_now` in seconds since 1970."""
 
     response_code: ResponseCode = element("ResponseCode")
@@ -708,7 +727,7 @@ class PaymentDetailsRes(BodyElement):
 
 
 @declare("ContractAuthenticationReq")
-class ContractAuthenticationReq(BodyElement):
+class ContractAuthenticationReq(MessageBody):
     """May I charge?"""
 
     id: str | None = attribute("Id", STRING, default=None)
@@ -716,7 +735,7 @@ class ContractAuthenticationReq(BodyElement):
 
 
 @declare("ContractAuthenticationRes")
-class ContractAuthenticationRes(BodyElement):
+class ContractAuthenticationRes(MessageBody):
     """Whether the car may charge, or the customer has still to be authorised."""
 
     response_code: ResponseCode = element("ResponseCode")
@@ -724,7 +743,7 @@ class ContractAuthenticationRes(BodyElement):
 
 
 @declare("ChargeParameterDiscoveryReq")
-class ChargeParameterDiscoveryReq(BodyElement):
+class ChargeParameterDiscoveryReq(MessageBody):
     """What the car wants and can take."""
 
     ev_requested_energy_transfer_type: EvRequestedEnergyTransferType = element(
@@ -734,7 +753,7 @@ class ChargeParameterDiscoveryReq(BodyElement):
 
 
 @declare("ChargeParameterDiscoveryRes")
-class ChargeParameterDiscoveryRes(BodyElement):
+class ChargeParameterDiscoveryRes(MessageBody):
     """What the charger can give, and when."""
 
     response_code: ResponseCode = element("ResponseCode")
@@ -744,7 +763,7 @@ class ChargeParameterDiscoveryRes(BodyElement):
 
 
 @declare("PowerDeliveryReq")
-class PowerDeliveryReq(BodyElement):
+class PowerDeliveryReq(MessageBody):
     """Power on or off."""
 
     ready_to_charge_state: bool = element("ReadyToChargeState", BOOLEAN)
@@ -755,7 +774,7 @@ class PowerDeliveryReq(BodyElement):
 
 
 @declare("PowerDeliveryRes")
-class PowerDeliveryRes(BodyElement):
+class PowerDeliveryRes(MessageBody):
     """Whether power is on or off."""
 
     response_code: ResponseCode = element("ResponseCode")
@@ -763,12 +782,12 @@ class PowerDeliveryRes(BodyElement):
 
 
 @declare("ChargingStatusReq")
-class ChargingStatusReq(BodyElement):
+class ChargingStatusReq(MessageBody):
     """AC charge loop: what is your state?"""
 
 
 @declare("ChargingStatusRes")
-class ChargingStatusRes(BodyElement):
+class ChargingStatusRes(MessageBody):
     """AC charge loop: state and meter of the charger."""
 
     response_code: ResponseCode = element("ResponseCode")
@@ -781,7 +800,7 @@ class ChargingStatusRes(BodyElement):
 
 
 @declare("MeteringReceiptReq")
-class MeteringReceiptReq(BodyElement):
+class MeteringReceiptReq(MessageBody):
     """A meter reading that the car signs."""
 
     id: str | None = attribute("Id", STRING, default=None)
@@ -791,7 +810,7 @@ class MeteringReceiptReq(BodyElement):
 
 
 @declare("MeteringReceiptRes")
-class MeteringReceiptRes(BodyElement):
+class MeteringReceiptRes(MessageBody):
     """Whether the receipt is accepted."""
 
     response_code: ResponseCode = element("ResponseCode")
@@ -799,19 +818,19 @@ class MeteringReceiptRes(BodyElement):
 
 
 @declare("SessionStopReq")
-class SessionStopReq(BodyElement):
+class SessionStopReq(MessageBody):
     """Last request."""
 
 
 @declare("SessionStopRes")
-class SessionStopRes(BodyElement):
+class SessionStopRes(MessageBody):
     """Last answer."""
 
     response_code: ResponseCode = element("ResponseCode")
 
 
 @declare("CertificateUpdateReq")
-class CertificateUpdateReq(BodyElement):
+class CertificateUpdateReq(MessageBody):
     """A new contract certificate for an old one."""
 
     id: str | None = attribute("Id", STRING, default=None)
@@ -822,7 +841,7 @@ class CertificateUpdateReq(BodyElement):
 
 
 @declare("CertificateUpdateRes")
-class CertificateUpdateRes(BodyElement):
+class CertificateUpdateRes(MessageBody):
     """The new contract certificate and its key; `retry_counter` in days, -1 never, 0 now."""
 
     id: str = attribute("Id", STRING)
@@ -837,7 +856,7 @@ class CertificateUpdateRes(BodyElement):
 
 
 @declare("CertificateInstallationReq")
-class CertificateInstallationReq(BodyElement):
+class CertificateInstallationReq(MessageBody):
     """A first contract certificate for the one of the car's maker."""
 
     id: str | None = attribute("Id", STRING, default=None)
@@ -847,7 +866,7 @@ class CertificateInstallationReq(BodyElement):
 
 
 @declare("CertificateInstallationRes")
-class CertificateInstallationRes(BodyElement):
+class CertificateInstallationRes(MessageBody):
     """The contract certificate and its key."""
 
     id: str = attribute("Id", STRING)
@@ -861,14 +880,14 @@ class CertificateInstallationRes(BodyElement):
 
 
 @declare("CableCheckReq")
-class CableCheckReq(BodyElement):
+class CableCheckReq(MessageBody):
     """Check the isolation."""
 
     dc_ev_status: DcEvStatus = element("DC_EVStatus")
 
 
 @declare("CableCheckRes")
-class CableCheckRes(BodyElement):
+class CableCheckRes(MessageBody):
     """Result of the isolation check, or ask again."""
 
     response_code: ResponseCode = element("ResponseCode")
@@ -877,7 +896,7 @@ class CableCheckRes(BodyElement):
 
 
 @declare("PreChargeReq")
-class PreChargeReq(BodyElement):
+class PreChargeReq(MessageBody):
     """Bring the output to the battery's voltage."""
 
     dc_ev_status: DcEvStatus = element("DC_EVStatus")
@@ -886,7 +905,7 @@ class PreChargeReq(BodyElement):
 
 
 @declare("PreChargeRes")
-class PreChargeRes(BodyElement):
+class PreChargeRes(MessageBody):
     """The output's voltage."""
 
     response_code: ResponseCode = element("ResponseCode")
@@ -895,7 +914,7 @@ class PreChargeRes(BodyElement):
 
 
 @declare("CurrentDemandReq")
-class CurrentDemandReq(BodyElement):
+class CurrentDemandReq(MessageBody):
     """DC charge loop: what the car wants now."""
 
     dc_ev_status: DcEvStatus = element("DC_EVStatus")
@@ -915,7 +934,7 @@ class CurrentDemandReq(BodyElement):
 
 
 @declare("CurrentDemandRes")
-class CurrentDemandRes(BodyElement):
+class CurrentDemandRes(MessageBody):
     """DC charge loop: what the charger gives now."""
 
     response_code: ResponseCode = element("ResponseCode")
@@ -935,14 +954,14 @@ class CurrentDemandRes(BodyElement):
 
 
 @declare("WeldingDetectionReq")
-class WeldingDetectionReq(BodyElement):
+class WeldingDetectionReq(MessageBody):
     """Is the output free of voltage with the car's contactors open?"""
 
     dc_ev_status: DcEvStatus = element("DC_EVStatus")
 
 
 @declare("WeldingDetectionRes")
-class WeldingDetectionRes(BodyElement):
+class WeldingDetectionRes(MessageBody):
     """The output's voltage."""
 
     response_code: ResponseCode = element("ResponseCode")
@@ -954,15 +973,24 @@ class WeldingDetectionRes(BodyElement):
 class Message(Declared):
     """A message with its header; the session id is 0 to 8 bytes, just as the charger gave it."""
 
-    session_id: bytes = element("SessionID", SESSION_ID, within="Header")
-    notification: Notification | None = element("Notification", within="Header", default=None)
-    signature: xmldsig.Signature | None = element("Signature", within="Header", default=None)
+    NAMESPACE = NAMESPACE
+
+    session_id: bytes = element("SessionID", SESSION_ID, within="Header", namespace=HEADER)
+    notification: Notification | None = element(
+        "Notification", within="Header", namespace=HEADER, default=None
+    )
+    signature: xmldsig.Signature | None = element(
+        "Signature", within="Header", namespace=xmldsig.NAMESPACE, default=None
+    )
     body: BodyElement | None = element("BodyElement", within="Body", default=None)
 
 
 # "Entry" heads the schema's group of schedule entries, which nothing refers to.
 CODEC: Codec[Message] = Codec(
-    "din", NAMESPACE, roots=(Message,), others=("Entry", *xmldsig.ELEMENTS)
+    "din",
+    NAMESPACE,
+    roots=(Message,),
+    others={DATA_TYPES: ["Entry"], xmldsig.NAMESPACE: xmldsig.ELEMENTS},
 )
 
 

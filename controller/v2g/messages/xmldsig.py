@@ -6,6 +6,7 @@ to others (xs:any) or text between elements has a code but is refused; elements 
 are kept by kind, so that they are written grouped by kind.
 """
 
+from controller.v2g.exi.codec import Codec
 from controller.v2g.exi.schema import (
     ANY,
     INTEGER,
@@ -21,6 +22,7 @@ from controller.v2g.exi.schema import (
     text,
 )
 
+NAMESPACE = "http://www.w3.org/2000/09/xmldsig#"
 BASE64 = Binary(base64=True)
 
 ELEMENTS = (
@@ -54,8 +56,15 @@ ELEMENTS = (
 ANYTHING = choice(ANY, least=0, most=UNBOUNDED)
 
 
+class SignatureElement(Declared):
+    """Base of all classes here."""
+
+    __slots__ = ()
+    NAMESPACE = NAMESPACE
+
+
 @declare("CanonicalizationMethod", content=ANYTHING, mixed=True)
-class CanonicalizationMethod(Declared):
+class CanonicalizationMethod(SignatureElement):
     """How SignedInfo becomes bytes."""
 
     algorithm: str = attribute("Algorithm", STRING)
@@ -66,7 +75,7 @@ class CanonicalizationMethod(Declared):
     content=sequence(sequence("HMACOutputLength", least=0), ANYTHING),
     mixed=True,
 )
-class SignatureMethod(Declared):
+class SignatureMethod(SignatureElement):
     """How the bytes are signed."""
 
     algorithm: str = attribute("Algorithm", STRING)
@@ -74,7 +83,7 @@ class SignatureMethod(Declared):
 
 
 @declare("Transform", content=choice(ANY, "XPath", least=0, most=UNBOUNDED), mixed=True)
-class Transform(Declared):
+class Transform(SignatureElement):
     """One step from the referenced element to the bytes of the digest."""
 
     algorithm: str = attribute("Algorithm", STRING)
@@ -82,21 +91,21 @@ class Transform(Declared):
 
 
 @declare("Transforms")
-class Transforms(Declared):
+class Transforms(SignatureElement):
     """All steps from the referenced element to the bytes of the digest."""
 
     transform: tuple[Transform, ...] = element("Transform", most=UNBOUNDED)
 
 
 @declare("DigestMethod", content=ANYTHING, mixed=True)
-class DigestMethod(Declared):
+class DigestMethod(SignatureElement):
     """How the digest is made."""
 
     algorithm: str = attribute("Algorithm", STRING)
 
 
 @declare("Reference")
-class Reference(Declared):
+class Reference(SignatureElement):
     """What is signed, and its digest."""
 
     id: str | None = attribute("Id", STRING, default=None)
@@ -108,7 +117,7 @@ class Reference(Declared):
 
 
 @declare("SignedInfo")
-class SignedInfo(Declared):
+class SignedInfo(SignatureElement):
     """What the signature is made over."""
 
     id: str | None = attribute("Id", STRING, default=None)
@@ -118,7 +127,7 @@ class SignedInfo(Declared):
 
 
 @declare("SignatureValue")
-class SignatureValue(Declared):
+class SignatureValue(SignatureElement):
     """The signature."""
 
     id: str | None = attribute("Id", STRING, default=None)
@@ -135,7 +144,7 @@ class SignatureValue(Declared):
         sequence("Seed", "PgenCounter", least=0),
     ),
 )
-class DsaKeyValue(Declared):
+class DsaKeyValue(SignatureElement):
     """A DSA public key."""
 
     p: bytes | None = element("P", BASE64, default=None)
@@ -148,7 +157,7 @@ class DsaKeyValue(Declared):
 
 
 @declare("RSAKeyValue")
-class RsaKeyValue(Declared):
+class RsaKeyValue(SignatureElement):
     """An RSA public key."""
 
     modulus: bytes = element("Modulus", BASE64)
@@ -156,7 +165,7 @@ class RsaKeyValue(Declared):
 
 
 @declare("KeyValue", content=choice("DSAKeyValue", "RSAKeyValue", ANY), mixed=True)
-class KeyValue(Declared):
+class KeyValue(SignatureElement):
     """A public key."""
 
     dsa_key_value: DsaKeyValue | None = element("DSAKeyValue", default=None)
@@ -164,7 +173,7 @@ class KeyValue(Declared):
 
 
 @declare("RetrievalMethod")
-class RetrievalMethod(Declared):
+class RetrievalMethod(SignatureElement):
     """Where the key is found."""
 
     type: str | None = attribute("Type", STRING, default=None)
@@ -173,7 +182,7 @@ class RetrievalMethod(Declared):
 
 
 @declare()
-class X509IssuerSerial(Declared):
+class X509IssuerSerial(SignatureElement):
     """Name of a certificate: who made it, and the number he gave it."""
 
     x509_issuer_name: str = element("X509IssuerName", STRING)
@@ -192,7 +201,7 @@ class X509IssuerSerial(Declared):
         most=UNBOUNDED,
     ),
 )
-class X509Data(Declared):
+class X509Data(SignatureElement):
     """Certificates, or names of certificates."""
 
     x509_issuer_serial: tuple[X509IssuerSerial, ...] = element("X509IssuerSerial", default=())
@@ -209,7 +218,7 @@ class X509Data(Declared):
         sequence("PGPKeyPacket", ANYTHING),
     ),
 )
-class PgpData(Declared):
+class PgpData(SignatureElement):
     """A PGP key."""
 
     pgp_key_id: bytes | None = element("PGPKeyID", BASE64, default=None)
@@ -220,7 +229,7 @@ class PgpData(Declared):
     "SPKIData",
     content=sequence("SPKISexp", choice(ANY, least=0), most=UNBOUNDED),
 )
-class SpkiData(Declared):
+class SpkiData(SignatureElement):
     """An SPKI key."""
 
     spki_sexp: tuple[bytes, ...] = element("SPKISexp", BASE64)
@@ -241,7 +250,7 @@ class SpkiData(Declared):
     ),
     mixed=True,
 )
-class KeyInfo(Declared):
+class KeyInfo(SignatureElement):
     """The key that verifies the signature."""
 
     id: str | None = attribute("Id", STRING, default=None)
@@ -255,7 +264,7 @@ class KeyInfo(Declared):
 
 
 @declare("Object", content=ANYTHING, mixed=True)
-class Object(Declared):
+class Object(SignatureElement):
     """Anything else that a signature may carry."""
 
     encoding: str | None = attribute("Encoding", STRING, default=None)
@@ -264,7 +273,7 @@ class Object(Declared):
 
 
 @declare("Signature")
-class Signature(Declared):
+class Signature(SignatureElement):
     """A signature over parts of the message."""
 
     id: str | None = attribute("Id", STRING, default=None)
@@ -272,3 +281,9 @@ class Signature(Declared):
     signature_value: SignatureValue = element("SignatureValue")
     key_info: KeyInfo | None = element("KeyInfo", default=None)
     object: tuple[Object, ...] = element("Object", least=0, most=UNBOUNDED, default=())
+
+
+CODEC: Codec[Signature] = Codec(
+    "xmldsig", NAMESPACE, roots=(Signature,), others={NAMESPACE: ELEMENTS}
+)
+"""For fragments: ISO 15118-2 signs the SignedInfo of these grammars."""

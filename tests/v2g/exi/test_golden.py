@@ -4,11 +4,15 @@ from typing import Any
 
 import pytest
 
-from controller.v2g.exi.schema import INFO
-from controller.v2g.messages import din, sap
-from tests.v2g.exi.vectors import PROTOCOLS, alike, content, golden
+from controller.errors import ExiError
+from controller.v2g.exi.codec import Codec
+from controller.v2g.exi.schema import INFO, Declared
+from controller.v2g.messages import din, sap, xmldsig
+from tests.v2g.exi.vectors import GOLDEN as FOLDER
+from tests.v2g.exi.vectors import PROTOCOLS, alike, content, golden, lines
 
 GOLDEN = golden()
+FRAGMENT_FOLDER = FOLDER / "fragments"
 
 
 @pytest.mark.parametrize(
@@ -27,6 +31,41 @@ def test_golden_vector(name: str, vector: dict[str, Any]) -> None:
         if vector["session"]:
             assert message.session_id.hex() == vector["session"]
     assert module.from_json(view) == message
+
+
+FRAGMENTS = [
+    (codec, vector)
+    for codec in (din.CODEC, xmldsig.CODEC)
+    for vector in lines(FRAGMENT_FOLDER / f"{codec.name}.jsonl")
+]
+
+
+@pytest.mark.parametrize(
+    ("codec", "vector"), FRAGMENTS, ids=[f"{codec.name}-{v['message']}" for codec, v in FRAGMENTS]
+)
+def test_golden_fragment(codec: Codec[Declared], vector: dict[str, Any]) -> None:
+    name, value = codec.decode_fragment(bytes.fromhex(vector["hex"]))
+    assert name == vector["message"]
+    assert codec.to_json(value, name) == vector["json"]
+    assert codec.from_json(vector["json"]) == value
+    assert codec.encode_fragment(value, name).hex() == vector["hex"]
+
+
+def test_fragments_that_are_none() -> None:
+    with pytest.raises(ExiError, match="SessionID cannot stand alone"):
+        din.CODEC.decode_fragment(bytes([0x80, _code_of("SessionID")]))
+    with pytest.raises(ExiError, match="unknown element"):
+        din.CODEC.decode_fragment(b"\x80\xff")
+    stop = din.CODEC.encode_fragment(din.SessionStopReq())
+    assert stop == bytes([0x80, _code_of("SessionStopReq"), 0b01111011, 0b00000000])
+    with pytest.raises(ExiError, match="more than one element"):
+        din.CODEC.decode_fragment(stop[:2] + b"\0\0")
+    with pytest.raises(ExiError, match="Transforms is no element SalesTariff"):
+        din.CODEC.encode_fragment(xmldsig.Transforms(transform=()), "SalesTariff")
+
+
+def _code_of(name: str) -> int:
+    return [each for each, _, _ in din.CODEC.grammar.fragments].index(name)
 
 
 def test_golden_vectors_cover_every_message() -> None:

@@ -1,12 +1,16 @@
 """The large sets of vectors: real sessions and generated messages of independent codecs."""
 
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from controller.errors import ExiError
+from controller.v2g.messages import din, xmldsig
 from tests.v2g.exi.vectors import MISSING, PROTOCOLS, SHARED, alike, content, lines
+
+if TYPE_CHECKING:
+    from controller.v2g.exi.codec import Codec
 
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason=MISSING)
 
@@ -46,6 +50,19 @@ def test_payloads_of_exificient() -> None:
             assert len(again) == len(payload)
             assert module.decode(again) == message
     assert len(differing) == REGROUPED
+
+
+def test_fragments_of_exificient() -> None:
+    codecs: dict[str, Codec[Any]] = {"din": din.CODEC, "dsig": xmldsig.CODEC}
+    found = 0
+    for vector in lines(SHARED / "generated_exificient.jsonl"):
+        if vector["fragment"] and vector["protocol"] in codecs:
+            codec = codecs[vector["protocol"]]
+            name, value = codec.decode_fragment(bytes.fromhex(vector["exi_hex"]))
+            assert codec.to_json(value, name) == vector["json"]
+            assert codec.encode_fragment(value, name).hex() == vector["exi_hex"]
+            found += 1
+    assert found > 100
 
 
 def test_payloads_of_cbv2g() -> None:

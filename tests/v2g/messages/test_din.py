@@ -276,7 +276,7 @@ def test_handshake_takes_twenty_protocols() -> None:
 
 VIEWS: list[tuple[dict[str, object], str]] = [
     ({}, "one root element expected"),
-    ({"Nothing": {}}, "Nothing is no message of this protocol"),
+    ({"Nothing": {}}, "Nothing is no element of this protocol"),
     ({"V2G_Message": []}, "V2G_Message: no object"),
     ({"V2G_Message": {"Header": {}}}, "V2G_Message: "),
     ({"V2G_Message": {"Header": {"SessionID": "0"}}}, "V2G_Message.Header.SessionID: '0' does not"),
