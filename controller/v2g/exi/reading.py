@@ -7,6 +7,7 @@ from controller.v2g.exi.source import (
     Simple,
     Source,
     Step,
+    is_long,
     is_signed,
     last_state,
     limit_of,
@@ -210,6 +211,7 @@ class ReaderSource(Source):
         shape = next(shapes_of(type_), None)
         if shape is None:
             self.put(f"{target}, s = read_{type_.name}(m, s)")
+            self._forget(type_)
             return
         known = self._known(type_, shape)
         self.put(f"t = s - {shape.width}")
@@ -218,6 +220,11 @@ class ReaderSource(Source):
             self.put(f"{target}, s = read_{type_.name}(m, s)")
         with self.block("else:"):
             self.put("s = t")
+
+    def _forget(self, type_: ValueType) -> None:
+        """Cut off what was read where it may be long: a shift takes as long as its result is."""
+        if is_long(type_):
+            self.put("m &= (1 << s) - 1")
 
     def _known(self, type_: ComplexType, shape: Shape) -> str:
         """Return the name of the table of known objects of a shape."""
@@ -259,16 +266,21 @@ class ReaderSource(Source):
             return
         self._flush()
         with self.block("if x > 127:"):
-            self.put("s -= 8")
-            self.put("y = m >> s & 255")
-            self.put("x += (y << 7) - 128")
-            with self.block("if y > 127:"):
-                self.put("x, s = octets(m, s, x - 16384)")
+            self.put("y = m >> s - 16 & 65535  # two more octets, of which one may be ours")
+            with self.block("if y < 32768:"):
+                self.put("s -= 8")
+                self.put("x += (y >> 1 & 16256) - 128")
+            with self.block("else:"):
+                self.put("s -= 16")
+                self.put("x += (y >> 1 & 16256) + ((y & 127) << 14) - 128")
+                with self.block("if y & 128:"):
+                    self.put("x, s = octets(m, s, x)")
                 self.deviate_if(f"x > {limit_of(type_)}")
         if isinstance(type_, Text):
             self.put(f"{target}, s = text(m, s, x - 2)")
         elif isinstance(type_, Binary):
             self.put(f"{target}, s = binary(m, s, x, {type_.most})")
+            self._forget(type_)
         else:
             self.put(f"{target} = ~x if negative else x" if is_signed(type_) else f"{target} = x")
 

@@ -15,8 +15,8 @@ class Deviation(Exception):  # noqa: N818 - it may be right or wrong
 
 
 def octets(m: int, s: int, value: int) -> tuple[int, int]:
-    """Read the rest of a varint whose first two octets gave `value`."""
-    for shift in range(14, 7 * MAX_OCTETS, 7):
+    """Read the rest of a varint whose first three octets gave `value`."""
+    for shift in range(21, 7 * MAX_OCTETS, 7):
         s -= 8
         octet = m >> s & 255
         value += (octet & 127) << shift

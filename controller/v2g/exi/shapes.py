@@ -56,7 +56,8 @@ def shapes_of(type_: ComplexType) -> Iterator[Shape]:
     """Return the usual shapes of a small type, the most usual first; none of other types."""
     try:
         steps = [step for step, _ in steps_of(type_)]
-        if not all(_is_simple(step) for step in steps):
+        varints = [step for step in steps if width_of(_type_of(step)) is None]
+        if len(varints) > 1 or not all(_is_simple(step) for step in steps):
             return
     except UnsupportedError:
         return
@@ -69,13 +70,20 @@ def shapes_of(type_: ComplexType) -> Iterator[Shape]:
                 yield shape
 
 
-def _is_simple(step: Step) -> bool:
+def _type_of(step: Step) -> Simple:
+    """Return the simple type of a step; raises UnsupportedError if it has another."""
     value_type = step.choices[0][1]
+    if isinstance(value_type, ComplexType):
+        raise UnsupportedError
+    return value_type
+
+
+def _is_simple(step: Step) -> bool:
     return (
         step.most == 1
         and len(step.choices) == 1
         and step.slot.kind == "element"
-        and not isinstance(value_type, ComplexType | Text | Binary)
+        and not isinstance(_type_of(step), Text | Binary)
     )
 
 
@@ -89,8 +97,7 @@ def _shape(
             continue
         event = _add_event(shape, state, step.slot)
         shape.parts.append((1, 0))
-        value_type = step.choices[0][1]
-        assert not isinstance(value_type, ComplexType)
+        value_type = _type_of(step)
         shape.fields.append((step.slot, value_type, len(shape.parts)))
         width = width_of(value_type)
         if width is not None:

@@ -13,10 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from controller.v2g.exi.grammar import ComplexType, Particle, Slot, State, ValueType
-from controller.v2g.exi.schema import MAX_ITEMS, UNBOUNDED, Boolean, ExiEnum, Integer, SimpleType
+from controller.v2g.exi.schema import (
+    MAX_ITEMS,
+    UNBOUNDED,
+    Binary,
+    Boolean,
+    ExiEnum,
+    Integer,
+    SimpleType,
+)
 
 Simple = SimpleType | type[ExiEnum]
 SMALL_BITS = 7  # integer types of at most so many bits are read and written through a table
+LONG_BINARY = 64  # bytes
 MOST_VARINT = 2**64 - 1  # of integers without bounds; larger ones are left to the reference codec
 
 
@@ -163,3 +172,11 @@ def limit_of(type_: Simple) -> int:
 def table_name(prefix: str, least: int, most: int) -> str:
     """Name of a table for integers between bounds."""
     return f"{prefix}_{least}_TO_{most}".replace("-", "MINUS_")
+
+
+def is_long(type_: ValueType) -> bool:
+    """Whether values may be so long that what follows had better forget them."""
+    if isinstance(type_, ComplexType):
+        slots = type_.slots
+        return any(slot.many or any(is_long(t) for _, t in slot.options) for slot in slots)
+    return isinstance(type_, Binary) and type_.most > LONG_BINARY
