@@ -180,7 +180,12 @@ class Secc:
     # --- connection
 
     def connection_made(self, now: float) -> list[Output]:
-        """Expect a vehicle to speak first, within 18 s [V2G2-714]."""
+        """Expect a vehicle to speak first, within 18 s [V2G2-714]; an earlier session is over."""
+        outputs: list[Output] = []
+        if self._talk is not None:
+            outputs += self._noticing(self._talk.connection_lost(now))
+        if self._talk is not None:
+            outputs += self._fail("vehicle connected anew", now)
         self._deframer = Deframer()
         self._rubbish = 0
         self._talk = None
@@ -193,7 +198,7 @@ class Secc:
             report=self._report,
             pilot_ready=self._pilot is not None and self._pilot.state.letter in "CD",
         )
-        return []
+        return outputs
 
     def receive_data(self, data: bytes, now: float) -> list[Output]:
         """Take bytes of the connection, split or joined in any way."""

@@ -14,7 +14,9 @@ Three ways out, all of which end with power off and a latched reason:
   time is switched off. Emergency stop, interlock, or a pilot that leaves C and D switch off at
   once, while the answers go on and tell the status code, so that the vehicle can end in good order;
 * something fails: a FAILED answer or silence switches off; SessionStop is still answered, as in
-  every state, because several vehicles keep the plug locked without that answer.
+  every state, because several vehicles keep the plug locked without that answer. When the
+  connection is gone before the current, the end is reported only after the ramp (EMPTYING): whoever
+  hears of the end may open the contactors.
 """
 
 from collections.abc import Callable
@@ -138,6 +140,8 @@ class DinSecc(TableMachine):
 
     def receive_data(self, payload: bytes, now: float) -> list[Output]:
         """Answer one EXI payload."""
+        if self.state in (S.IDLE, S.EMPTYING, S.ENDED):
+            return []  # the connection is closed
         self.now = now
         try:
             message = din.decode(payload)
@@ -276,11 +280,14 @@ class DinSecc(TableMachine):
         return self.drain()
 
     def _look_at_report(self) -> None:
+        if self._has_no_current():
+            self.current_gone()  # heeded in RAMP_DOWN and EMPTYING
+
+    def _has_no_current(self) -> bool:
         report = self.session.report
-        if self.state is not S.RAMP_DOWN or report is None:
-            return
-        if handlers.is_fresh(report, self.now) and abs(report.current_a) < RESIDUAL_CURRENT_A:
-            self.current_gone()
+        if report is None or not handlers.is_fresh(report, self.now):
+            return False
+        return abs(report.current_a) < RESIDUAL_CURRENT_A
 
     def receive_pilot(self, pilot: PilotChanged, now: float) -> list[Output]:
         """Unplugged: end. No longer C or D while power is on: off at once [IEC 61851-1 A.6]."""
@@ -288,7 +295,7 @@ class DinSecc(TableMachine):
         letter = pilot.state.letter
         self.session.pilot_ready = letter in "CD"
         if letter == "A":
-            if self.state in WORKING:
+            if self.state in [*WORKING, S.FAILED, S.EMPTYING]:
                 self._cut_off()
             self.fail("vehicle unplugged", now)
         elif letter in "EF" and self.state in [*ENERGISED, *HOLDING]:
@@ -296,6 +303,9 @@ class DinSecc(TableMachine):
         elif letter == "B" and self.state in ENERGISED and self._phase in POWER_PHASES:
             self._cut_off()
             self._abort(Stop.MALFUNCTION, f"vehicle opened S2 in state {self.state.value}")
+        elif letter not in "CD" and self.state is S.EMPTYING:
+            self._cut_off()
+            self.current_gone()
         elif letter == "B":
             self.state_b()
         return self.drain()
@@ -318,8 +328,10 @@ class DinSecc(TableMachine):
     def _abort(self, stop: Stop, reason: str) -> None:
         self.session.latch(reason)
         self.session.raise_stop(stop)
-        if stop is Stop.EMERGENCY and self.state in [*WORKING, S.FAILED]:
+        if stop is Stop.EMERGENCY and self.state in [*WORKING, S.FAILED, S.EMPTYING]:
             self._cut_off()
+        if self.state is S.EMPTYING and self.is_off():
+            self.current_gone()
         if self.state in WORKING:
             self.switch_off()
             self.session.deadlines.arm_once("end", self.now + SECC_ABORT_LINGER_S)
@@ -345,6 +357,11 @@ class DinSecc(TableMachine):
     def is_ongoing(self) -> bool:
         """Whether our answer asks the vehicle to ask again."""
         return getattr(self._response, "evse_processing", None) is EvseProcessing.Ongoing
+
+    def is_off(self) -> bool:
+        """Whether nothing needs a ramp: power never was on, is cut off, or no current flows."""
+        never = self._phase in (Phase.IDLE, Phase.CONNECTED)
+        return never or self._phase is Phase.FAULT or self._has_no_current()
 
     def is_state_b(self) -> bool:
         """Whether the vehicle's S2 is open."""
@@ -407,9 +424,8 @@ class DinSecc(TableMachine):
         self._send(response)
 
     def close(self) -> None:
-        """Close the connection and report the end."""
+        """Close the connection."""
         self.out.append(CloseConnection(self.session.stop_reason))
-        self.end()
 
     def end(self) -> None:
         """Report the end."""

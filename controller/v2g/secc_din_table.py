@@ -9,6 +9,7 @@ from enum import Enum
 from controller.machine import row
 from controller.v2g.timing import (
     SECC_DISCONNECT_WAIT_S,
+    SECC_EMPTYING_S,
     SECC_ENERGISED_SILENCE_S,
     SECC_FAILED_LINGER_S,
     V2G_SECC_MSG_PERFORMANCE_S,
@@ -34,6 +35,7 @@ class S(Enum):
     WAIT_STATE_B = "wait for state B"  # WeldingDetection is not answered yet
     FAILED = "failed"
     DISCONNECT = "disconnect"
+    EMPTYING = "emptying"  # the connection is gone, the current not yet
     ENDED = "ended"
 
 
@@ -47,22 +49,30 @@ BEFORE_POWER = [
 ENERGISED = [S.CABLE_CHECK, S.CABLE_CHECKED, S.PRE_CHARGE, S.CHARGE]
 HOLDING = [S.RAMP_DOWN, S.WAIT_STATE_B]
 WORKING = [*BEFORE_POWER, *ENERGISED, *HOLDING, S.STOPPED]
+CLOSING = [S.FAILED, S.DISCONNECT]
 
-_SILENT_END = ["latch_silence", "switch_off", "close"]
+_SILENT_END = ["latch_silence", "switch_off", "close", "end"]
 _POWER_OFF = ["latch_vehicle_stop", "power_down"]
 
 TABLE = [  # trigger                    source               dest                 when          do
     row("start", [S.IDLE, S.ENDED], S.SESSION_SETUP),
     # what wins everywhere
-    row("give_up", WORKING, S.ENDED, do=["switch_off", "close"]),  # unplugged, unreadable, too late
-    row("give_up", [S.FAILED, S.DISCONNECT], S.ENDED, do="close"),
-    row("lost", WORKING, S.ENDED, do=["switch_off", "end"]),  # the peer closed TCP, or it broke
-    row("lost", [S.FAILED, S.DISCONNECT], S.ENDED, do="end"),
+    row("give_up", WORKING, S.ENDED, "is_off", ["switch_off", "close", "end"]),  # unreadable, late
+    row("give_up", WORKING, S.EMPTYING, do=["switch_off", "close"]),
+    row("give_up", CLOSING, S.ENDED, "is_off", ["close", "end"]),
+    row("give_up", CLOSING, S.EMPTYING, do="close"),
+    row("lost", WORKING, S.ENDED, "is_off", ["switch_off", "end"]),  # the peer closed, or it broke
+    row("lost", WORKING, S.EMPTYING, do="switch_off"),
+    row("lost", CLOSING, S.ENDED, "is_off", "end"),
+    row("lost", CLOSING, S.EMPTYING),
+    row("current_gone", S.EMPTYING, S.ENDED, do="end"),
+    row("timeout", S.EMPTYING, S.ENDED, do="end"),
+    row("give_up", S.EMPTYING, S.ENDED, do="end"),
     row("session_stop_req", WORKING, S.DISCONNECT, do=["latch_session_stop", "power_down"]),
     row("session_stop_req", S.FAILED, S.DISCONNECT),
     row("session_stop_req", S.DISCONNECT, None),
     row("refused", WORKING, S.FAILED, do="switch_off"),
-    row("refused", [S.FAILED, S.DISCONNECT], None),  # answered, but the end does not move
+    row("refused", CLOSING, None),  # answered, but the end does not move
     # the good case
     row("session_setup_req", S.SESSION_SETUP, S.SERVICE_DISCOVERY),
     row("service_discovery_req", S.SERVICE_DISCOVERY, S.PAYMENT_SELECTION),
@@ -87,10 +97,9 @@ TABLE = [  # trigger                    source               dest               
     row("timeout", S.WAIT_STATE_B, S.FAILED, do=["latch_no_state_b", "answer_held", "switch_off"]),
     # silence
     row("timeout", ENERGISED, S.FAILED, do=["latch_silence", "switch_off"]),
-    row(
-        "timeout", [*BEFORE_POWER, S.STOPPED], S.ENDED, do=["latch_silence", "switch_off", "close"]
-    ),
-    row("timeout", [S.FAILED, S.DISCONNECT], S.ENDED, do="close"),
+    row("timeout", [*BEFORE_POWER, S.STOPPED], S.ENDED, do=_SILENT_END),
+    row("timeout", CLOSING, S.ENDED, "is_off", ["close", "end"]),
+    row("timeout", CLOSING, S.EMPTYING, do="close"),
 ]
 
 DEADLINE_S = {
@@ -99,6 +108,7 @@ DEADLINE_S = {
     **dict.fromkeys(HOLDING, V2G_SECC_MSG_PERFORMANCE_S),
     S.FAILED: SECC_FAILED_LINGER_S,
     S.DISCONNECT: SECC_DISCONNECT_WAIT_S,
+    S.EMPTYING: SECC_EMPTYING_S,
 }
 
 LEGAL = frozenset((state, str(r["trigger"])) for r in TABLE for state in r["source"])

@@ -46,6 +46,7 @@ CP_OSCILLATOR_RETAIN_S = 1.5  # [V2G-DC-968] the pilot keeps its 5 % after Sessi
 # --- ours, where the standards are silent -------------------------------------------------------
 
 SECC_DISCONNECT_WAIT_S = 2.0  # after SessionStopRes the vehicle closes first; then we do
+SECC_EMPTYING_S = 5.0  # connection gone: time for the ramp (100 A/s) before the end is reported
 SECC_FAILED_LINGER_S = 5.0  # after FAILED: time for SessionStop (an unanswered one locks the plug)
 SECC_STOP_PATIENCE_S = 20.0  # EVSE_Shutdown told until we switch off; a car takes < 2 s
 SECC_ABORT_LINGER_S = 10.0  # power switched off by us until we close the connection

@@ -162,7 +162,7 @@ class Bench:
         return self.outputs
 
     def later(self, seconds: float) -> list[Output]:
-        """Let time pass, with every timer fired at its time; the reports stay fresh."""
+        """Let time pass, with every timer fired at its time, and no report."""
         end = self.now + seconds
         self.outputs = []
         while (at := self.secc.next_timer()) is not None and at <= end:

@@ -24,10 +24,10 @@ from controller.v2g.messages.din import DcEvseStatusCode
 from controller.v2g.secc import SeccConfig, SeccState
 from controller.v2g.secc_din import HANDLERS, DinSecc
 from controller.v2g.secc_din_table import ENERGISED, WORKING, S
-from tests.v2g.helpers import SESSION_ID, bodies, of, pilot, report
+from tests.v2g.helpers import SESSION_ID, bodies, frame, of, pilot, report
 from tests.v2g.secc_states import REQUESTS, Bench, current_demand
 
-STATES = [s for s in S if s not in (S.IDLE, S.ENDED)]
+STATES = [s for s in S if s not in (S.IDLE, S.ENDED, S.EMPTYING)]
 
 ALWAYS = {"SessionStop": ("OK", S.DISCONNECT)}
 NOT_NOW = ("FAILED_SequenceError", S.FAILED)
@@ -119,6 +119,7 @@ def test_all_requests_are_known() -> None:
 def test_a_lost_connection_switches_off_and_ends(state: S) -> None:
     bench = Bench().to(state)
     outputs = bench.secc.connection_lost(bench.now)
+    outputs += bench.report()  # no current
     if state not in (S.RAMP_DOWN, S.STOPPED, S.WAIT_STATE_B):
         assert OutputRequest(Phase.STOPPING) in outputs
     ended = of(outputs, V2gEnded)
@@ -128,6 +129,73 @@ def test_a_lost_connection_switches_off_and_ends(state: S) -> None:
     assert ContactorRequest(False) in outputs
     assert bench.secc.state is SeccState.CLOSED
     assert bench.secc.next_timer() is None
+
+
+def emptying() -> Bench:
+    """A connection lost in the middle of the charge, with current still flowing."""
+    bench = Bench().to(S.CHARGE)
+    bench.report(voltage_v=400.0, current_a=150.0, contactors_closed=True)
+    outputs = bench.secc.connection_lost(bench.now)
+    assert of(outputs, V2gPhaseChanged, OutputRequest, ContactorRequest, V2gEnded) == [
+        V2gPhaseChanged(Phase.STOPPING),
+        OutputRequest(Phase.STOPPING),
+    ]
+    assert bench.secc.state is S.EMPTYING
+    return bench
+
+
+ENDED = [ContactorRequest(False), V2gEnded("connection lost in state charge", False)]
+
+
+def test_the_end_is_reported_only_without_current() -> None:
+    bench = emptying()
+    assert bench.report(current_a=1.0, contactors_closed=True) == []
+    assert bench.ask("SessionStop") == []  # nobody is there
+    assert bench.report(current_a=0.9, contactors_closed=True) == ENDED
+    assert bench.secc.state is SeccState.CLOSED
+
+
+def test_the_end_is_reported_after_5_s_at_the_latest() -> None:
+    bench = emptying()
+    assert bench.later(4.9) == []
+    assert bench.later(0.2) == ENDED
+
+
+@pytest.mark.parametrize("letter", ["A2", "B2", "E", "F"])
+def test_a_pilot_lost_while_emptying_cuts_off(letter: str) -> None:
+    outputs = emptying().signal(pilot(letter))
+    assert OutputRequest(Phase.FAULT) in outputs
+    assert outputs[-1] == ENDED[-1]
+
+
+def test_an_emergency_while_emptying_cuts_off() -> None:
+    outputs = emptying().signal(EmergencyStop("button"))
+    assert OutputRequest(Phase.FAULT) in outputs
+    assert outputs[-1] == ENDED[-1]
+
+
+def test_a_new_connection_while_emptying_ends_the_old_session_first() -> None:
+    bench = emptying()
+    assert bench.secc.connection_made(bench.now) == ENDED
+    assert bench.secc.state is SeccState.HANDSHAKE
+
+
+def test_failed_then_closed_by_the_vehicle_waits_for_the_current_too() -> None:
+    bench = Bench().to(S.CHARGE)
+    bench.report(voltage_v=400.0, current_a=150.0, contactors_closed=True)
+    bench.ask("CableCheck")
+    assert bench.secc.state is S.FAILED
+    assert of(bench.secc.connection_lost(bench.now), V2gEnded) == []
+    assert len(of(bench.report(contactors_closed=True), V2gEnded)) == 1
+
+
+def test_an_unreadable_message_under_current_closes_and_waits() -> None:
+    bench = Bench().to(S.CHARGE)
+    bench.report(voltage_v=400.0, current_a=150.0, contactors_closed=True)
+    outputs = bench.secc.receive_data(frame(None), bench.now)
+    assert len(of(outputs, CloseConnection)) == 1
+    assert of(outputs, V2gEnded) == []
+    assert len(of(bench.report(contactors_closed=True), V2gEnded)) == 1
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda s: s.name)
@@ -206,7 +274,7 @@ def test_emergency_in_the_loop(
     bench.ask("WeldingDetection")
     assert bench.code() == "OK"
     bench.ask("SessionStop")
-    ended = of(bench.later(3.0), V2gEnded)
+    ended = of(bench.later(8.0), V2gEnded)
     assert ended == [V2gEnded(reason, False)]
 
 
@@ -238,7 +306,7 @@ def test_stop_request_is_told_by_the_status_code_and_power_stays() -> None:
     assert bench.secc.state is S.STOPPED
     bench.signal(pilot("B2"))
     bench.ask("SessionStop")
-    assert of(bench.later(3.0), V2gEnded) == [V2gEnded("operator", True)]
+    assert of(bench.later(8.0), V2gEnded) == [V2gEnded("operator", True)]
 
 
 def test_a_vehicle_that_does_not_heed_a_stop_is_switched_off() -> None:
@@ -309,7 +377,7 @@ def test_session_stop_in_the_loop_is_answered_and_switches_off() -> None:
     outputs = bench.ask("SessionStop")
     assert bench.code() == "OK"
     assert OutputRequest(Phase.STOPPING) in outputs
-    assert of(bench.later(2.0), CloseConnection, V2gEnded) == [
+    assert of(bench.later(8.0), CloseConnection, V2gEnded) == [
         CloseConnection("vehicle ended the session in phase charge"),
         V2gEnded("vehicle ended the session in phase charge", False),
     ]
