@@ -63,7 +63,7 @@ PHASES = {
     "slac": ("SLAC", TT_EVSE_SLAC_INIT_S),
     "join": ("powerline link", TT_MATCH_JOIN_S),
     "sdp": ("SDP and TCP", timing.SDP_MAX_REQUESTS * timing.SDP_REQUEST_INTERVAL_S),
-    "setup": ("session setup", timing.V2G_EVCC_COMMUNICATION_SETUP_S),
+    "setup": ("plug to session", timing.V2G_EVCC_COMMUNICATION_SETUP_S),
     "parameters": ("parameters", timing.V2G_EVCC_ONGOING_TIMEOUT_S),
     "cable_check": ("cable check", timing.V2G_EVCC_CABLE_CHECK_TIMEOUT_S),
     "pre_charge": ("pre-charge", timing.V2G_EVCC_PRE_CHARGE_TIMEOUT_S),
@@ -73,7 +73,6 @@ PHASES = {
 """Phases of a DC session with the vehicle's limit for each, in order."""
 
 BEGINS = {
-    "SessionSetupReq": "setup",
     "ServiceDiscoveryReq": "parameters",
     "CableCheckReq": "cable_check",
     "PreChargeReq": "pre_charge",
@@ -186,6 +185,7 @@ class Report:
 
     def _slac_began(self, now: float, node: str, item: StartSlac) -> None:
         self._begin("slac", now)
+        self._begin("setup", now)
 
     def _slac_ended(self, now: float, node: str, item: SlacMatched) -> None:
         if side(node) == "evse":
@@ -198,6 +198,7 @@ class Report:
 
     def _sdp_began(self, now: float, node: str, item: StartSdp) -> None:
         self._begin("sdp", now)
+        self._begin("setup", now)
 
     def _connected(self, now: float, node: str, item: ConnectionMade) -> None:
         self._end("sdp", now)
@@ -271,7 +272,7 @@ class Report:
             },
             "ended_safe": self.safe,
             "contactors_closed": dict(sorted(self.contactors_closed.items())),
-            "output_voltage_v": round(self.output_voltage_v, 1),
+            "output_voltage_v": round(abs(self.output_voltage_v), 1),
             "latched": self.latched,
             "peer_misbehaved": self.misbehaved[:100],
         }
