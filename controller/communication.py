@@ -1,26 +1,20 @@
-"""The communication process: modem, SLAC, SDP, V2G - cores wired by one table, and their sockets.
+"""The communication half: modem, SLAC, SDP and V2G, wired by one table (cores of a process).
 
 `EvseCommunication` and `PevCommunication` are the cores of a process: what arrives goes to the core
 that understands it, what a core returns goes to those that want to know (`routes`), and everything
 is returned, in order, for the driver to carry out and the trace to keep. They ask `realtime` for
 things (duty, output, contactors, S2) and send it a heartbeat with the phase they believe in; they
-have no other way to move anything.
-
-`Sockets` is the driver half: file descriptors in, sends out, and how long each answer took.
+have no other way to move anything. `driver_communication` puts sockets around them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.errors import PortError
-from controller.loop import Node, Record, no_record, stopwatch
 from controller.plc.modem import Modem
 from controller.router import Router, earliest
 from controller.signals import (
     AnswerMeasured,
-    CloseConnection,
-    Connect,
     ConnectionLost,
     ConnectionMade,
     ContactorRequest,
@@ -48,9 +42,6 @@ from controller.signals import (
     S2Request,
     SdpFailed,
     SeccDiscovered,
-    SendData,
-    SendDatagram,
-    SendFrame,
     SetModemKey,
     SlacFailed,
     SlacMatched,
@@ -74,10 +65,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.config import CarConfig, ChargerConfig
-    from controller.ipc import Channel
-    from controller.loop import Loop
-    from controller.plc.port import FrameLink
-    from controller.v2g.port import Connecting, DatagramSocket, Listener, StreamConnection
 
 HEARTBEAT_S = 0.03
 """Three heartbeats fit into the interlock's patience of 100 ms, so one may be lost or late."""
@@ -250,172 +237,3 @@ class AnswerTimes:
             elif type(output) is MessageSent and output.code:
                 measured.append(AnswerMeasured(output.name, worked_s, now - self._asked_at))
         return measured
-
-
-class Sockets:
-    """The driver of a communication process: what is readable goes in, commands are carried out."""
-
-    def __init__(
-        self,
-        loop: Loop,
-        core: Communication,
-        realtime: Channel,
-        sdp: DatagramSocket,
-        *,
-        link: FrameLink | None = None,
-        listener: Listener | None = None,
-        connect: Callable[[bytes, int], Connecting] | None = None,
-        name: str = "communication",
-        record: Record = no_record,
-    ) -> None:
-        self._loop = loop
-        self._realtime = realtime
-        self._sdp = sdp
-        self._link = link
-        self._listener = listener
-        self._connect = connect
-        self._connection: StreamConnection | None = None
-        self._connecting: Connecting | None = None
-        self._answers = AnswerTimes()
-        self._carry: dict[type[Output], Callable[[Any, float], None]] = {
-            SendFrame: self._send_frame,
-            SendDatagram: lambda o, now: self._sdp.send(o.data, o.to),
-            SendData: self._send_data,
-            CloseConnection: lambda o, now: self._drop(),
-            Connect: self._open,
-            **dict.fromkeys(TO_REALTIME, lambda o, now: realtime.send_signal(o)),
-        }
-        self.node = Node(name, core, self._carry_out, record)
-        self._receive = core.receive
-        loop.add(self.node)
-        realtime.on_signal(self._feed)
-        loop.watch(realtime.fileno(), realtime.receive)
-        loop.watch(sdp.fileno(), self._datagram)
-        if link is not None:
-            loop.watch(link.fileno(), self._frames)
-        if listener is not None:
-            loop.watch(listener.fileno(), self._accept)
-
-    def _feed(self, item: Output, now: float) -> list[Output]:
-        return self.node.feed(self._receive, item, now)
-
-    def _carry_out(self, output: Output, now: float) -> None:
-        carry = self._carry.get(type(output))
-        if carry is not None:
-            carry(output, now)
-
-    # modem and SDP
-
-    def _send_frame(self, output: SendFrame, now: float) -> None:
-        if self._link is not None:
-            self._link.send(output.frame)
-
-    def _frames(self, now: float) -> None:
-        assert self._link is not None
-        while (frame := self._link.receive()) is not None:
-            self._feed(FrameReceived(frame), now)
-
-    def _datagram(self, now: float) -> None:
-        while (received := self._sdp.receive()) is not None:
-            self._feed(DatagramReceived(*received), now)
-
-    # the one TCP connection
-
-    def _accept(self, now: float) -> None:
-        assert self._listener is not None
-        connection = self._listener.accept()
-        if connection is None:
-            return
-        if self._connection is not None:
-            connection.close()
-            return
-        self._made(connection, now)
-
-    def _open(self, output: Connect, now: float) -> None:
-        assert self._connect is not None
-        try:
-            self._connecting = self._connect(output.address, output.port)
-        except PortError as error:
-            lost = ConnectionLost(str(error))
-            self._loop.call_at(now, lambda at: self._feed(lost, at))
-            return
-        self._loop.watch(self._connecting.fileno(), None, self._decided)
-
-    def _decided(self, now: float) -> None:
-        assert self._connecting is not None
-        connecting, fd = self._connecting, self._connecting.fileno()
-        try:
-            connection = connecting.finish()
-        except PortError as error:
-            self._loop.watch(fd, None)
-            self._connecting = None
-            self._feed(ConnectionLost(str(error)), now)
-            return
-        if connection is not None:
-            self._loop.watch(fd, None)
-            self._connecting = None
-            self._made(connection, now)
-
-    def _made(self, connection: StreamConnection, now: float) -> None:
-        self._connection = connection
-        self._loop.watch(connection.fileno(), self._readable)
-        self._feed(ConnectionMade(connection.peer), now)
-
-    def _readable(self, now: float) -> None:
-        connection = self._connection
-        if connection is None:
-            return
-        try:
-            data = connection.receive()
-        except PortError as error:
-            self._lost(str(error), now)
-            return
-        if data is None:
-            return
-        if not data:
-            self._lost("closed by the peer", now)
-            return
-        began = stopwatch()
-        outputs = self._feed(DataReceived(data), now)
-        for answer in self._answers.measure(outputs, stopwatch() - began, now):
-            self.node.record(now, self.node.name, "out", answer)
-
-    def _send_data(self, output: SendData, now: float) -> None:
-        if self._connection is None:
-            return
-        try:
-            self._connection.send(output.data)
-        except PortError as error:
-            reason = str(error)
-            self._loop.call_at(now, lambda at: self._lost(reason, at))
-            return
-        if self._connection.wants_write:
-            self._loop.watch(self._connection.fileno(), self._readable, self._writable)
-
-    def _writable(self, now: float) -> None:
-        if self._connection is None:
-            return
-        try:
-            if self._connection.flush():
-                self._loop.watch(self._connection.fileno(), self._readable)
-        except PortError as error:
-            self._lost(str(error), now)
-
-    def _lost(self, reason: str, now: float) -> None:
-        if self._connection is not None:
-            self._drop()
-            self._feed(ConnectionLost(reason), now)
-
-    def _drop(self) -> None:
-        for end in (self._connection, self._connecting):
-            if end is not None:
-                self._loop.watch(end.fileno(), None)
-                end.close()
-        self._connection = self._connecting = None
-
-    def close(self) -> None:
-        """Release every socket."""
-        self._drop()
-        for end in (self._sdp, self._link, self._listener):
-            if end is not None:
-                end.close()

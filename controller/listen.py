@@ -15,9 +15,9 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TextIO
 
+from controller.errors import PortError, WireError
 from controller.listener.capture import in_time_order, open_capture, read_packets
 from controller.listener.conversation import Conversation
-from controller.errors import PortError, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

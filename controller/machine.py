@@ -58,12 +58,14 @@ class TableMachine:
     """Base of the cores whose behaviour is a table.
 
     Subclasses set `TABLE`, `INITIAL`, `DEADLINE_S` (state -> seconds after entry until the trigger
-    `timeout`), and declare each trigger as a method returning bool.
+    `timeout`), and declare each trigger as a method returning bool. A state without a deadline is
+    named in `ENDLESS`: it may wait for ever, because it rests or another core watches its time.
     """
 
     TABLE: ClassVar[Sequence[Row]]
     INITIAL: ClassVar[Enum]
     DEADLINE_S: ClassVar[Mapping[Any, float]]
+    ENDLESS: ClassVar[Sequence[Enum]] = ()
 
     state: Any
 
@@ -112,11 +114,8 @@ class TableMachine:
         self._deadline_at = None if wait_s is None else self.now + wait_s
 
 
-def lint_table(cls: type[TableMachine], *, endless: Iterable[Enum] = ()) -> list[str]:
-    """Return what is wrong with a table: one line a finding, empty when all is well.
-
-    `endless` names the states that may wait for ever (idle states).
-    """
+def lint_table(cls: type[TableMachine]) -> list[str]:
+    """Return what is wrong with a table: one line a finding, empty when all is well."""
     findings: list[str] = []
     states = type(cls.INITIAL)
     reached: set[Enum] = {cls.INITIAL}
@@ -131,14 +130,15 @@ def lint_table(cls: type[TableMachine], *, endless: Iterable[Enum] = ()) -> list
         if isinstance(r["dest"], Enum):
             reached.add(r["dest"])
             left.update(s for s in r["source"] if s is not r["dest"])
-    idle = set(endless)
     for s in states:
         if s not in reached:
             findings.append(f"{cls.__name__}: state {s.name} is never reached")
         if s not in left:
             findings.append(f"{cls.__name__}: state {s.name} has no exit")
-        if s not in cls.DEADLINE_S and s not in idle:
+        if s not in cls.DEADLINE_S and s not in cls.ENDLESS:
             findings.append(f"{cls.__name__}: state {s.name} waits without a deadline")
+        if s in cls.DEADLINE_S and s in cls.ENDLESS:
+            findings.append(f"{cls.__name__}: state {s.name} has a deadline and is called endless")
     return findings
 
 

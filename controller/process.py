@@ -18,13 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from controller import ipc, netns, signals_json
-from controller.communication import (
-    Communication,
-    EvseCommunication,
-    PevCommunication,
-    Sockets,
-)
+from controller.communication import Communication, EvseCommunication, PevCommunication
 from controller.config import CarConfig, ChargerConfig, load
+from controller.driver_communication import Sockets
 from controller.errors import ControllerError, PortError
 from controller.loop import (
     Loop,

@@ -195,7 +195,7 @@ class EvseRealtime(_Realtime):
         return self.contactors.receive_signal(ContactorRequest(wanted), now)
 
     def _decide(self, now: float) -> list[Output]:
-        """Let the interlock look, and obey in the same period; blind, there is nothing to permit."""
+        """Let the interlock look, and obey in the same period; who is blind permits nothing."""
         if self._inputs is None:
             return []
         permits = self.interlock.evaluate(self._snapshot(now))

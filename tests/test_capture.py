@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.listener.capture import Packet, in_time_order, open_capture, read_packets
 from controller.errors import PortError, WireError
+from controller.listener.capture import Packet, in_time_order, open_capture, read_packets
 from controller.trace import PcapngWriter
 
 FRAMES = [b"\xff" * 60, b"", b"abc", bytes(range(256)) * 5]

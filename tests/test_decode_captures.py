@@ -19,10 +19,10 @@ import dpkt
 import pytest
 
 from controller import listen, netframes
+from controller.errors import WireError
 from controller.listener.capture import Packet, in_time_order, open_capture, read_packets
 from controller.listener.conversation import Conversation
 from controller.listener.entries import Entry
-from controller.errors import WireError
 from controller.v2g.messages import din, sap
 
 SHARED = Path(os.environ.get("CCS_PILOT_SHARED") or Path(__file__).parents[2] / "shared")

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.listener import tcp_stream
-from controller.netframes import ACK, FIN, PSH, SYN, Endpoint, Segment
 from controller.listener.tcp_stream import Piece, StreamData, StreamEnd, StreamGap, TcpReassembler
+from controller.netframes import ACK, FIN, PSH, SYN, Endpoint, Segment
 
 A = Endpoint(bytes(6), bytes(15) + b"\x01", 1)
 B = Endpoint(bytes(6), bytes(15) + b"\x02", 2)

@@ -14,10 +14,10 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from controller.listener.entries import Details, Entry, Roles
-from controller.netframes import ACK, RST, SYN, Endpoint, Segment
 from controller.listener.tcp_stream import Piece, StreamData, StreamGap, TcpReassembler
-from controller.v2g import sdp, v2gtp
 from controller.listener.v2g_reader import ProtocolReader, V2gMessage, V2gStream
+from controller.netframes import ACK, RST, SYN, Endpoint, Segment
+from controller.v2g import sdp, v2gtp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

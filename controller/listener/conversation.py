@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from controller.errors import WireError
 from controller.listener.connections import Connections
 from controller.listener.entries import Details, Entry, Roles
-from controller.errors import WireError
+from controller.listener.summaries import clean
 from controller.netframes import (
     Datagram,
     HomePlugFrame,
@@ -21,7 +22,6 @@ from controller.netframes import (
     parse,
 )
 from controller.plc import wire
-from controller.listener.summaries import clean
 from controller.v2g import sdp, v2gtp
 
 if TYPE_CHECKING:

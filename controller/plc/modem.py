@@ -94,6 +94,7 @@ class Modem(TableMachine):
         S.SETTING_KEY: ANSWER_WAIT_S,
         S.SILENT: PROBE_AGAIN_S,
     }
+    ENDLESS = (S.START, S.READY)
 
     def __init__(self, mac: bytes, where: str = "the modem interface") -> None:
         super().__init__()

@@ -100,6 +100,7 @@ class Contactors(TableMachine):
     TABLE = TABLE
     INITIAL = S.OPEN
     DEADLINE_S = DEADLINE_S
+    ENDLESS = (S.OPEN, S.CLOSED, S.FAULT)
 
     state: S
 

@@ -61,6 +61,8 @@ class PowerStage(TableMachine):
     TABLE = TABLE
     INITIAL = S.OFF
     DEADLINE_S = DEADLINE_S
+    ENDLESS = (S.OFF, S.READY, S.PRE_CHARGE, S.CHARGE, S.ABORTED)
+    """States whose end the session or the interlock watches."""
 
     state: S
 

@@ -86,6 +86,7 @@ class EvseSlac(SlacCore):
         S.WAITING: timing.TT_EVSE_SLAC_INIT_S,
         S.LAST_RUN: timing.EVSE_LAST_SESSION_S,
     }
+    ENDLESS = (S.START, S.UNPLUGGED, S.MATCHED, S.FAILED)
 
     def __init__(
         self,

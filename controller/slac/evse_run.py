@@ -69,6 +69,7 @@ class EvseRun(TableMachine):
         R.WAIT_ATTEN_RSP: timing.TT_MATCH_RESPONSE_S,
         R.WAIT_MATCH: timing.TT_EVSE_MATCH_SESSION_S,
     }
+    ENDLESS = (R.FREE, R.MATCHED)
 
     def __init__(self, mac: bytes, fallback: bytes = attenuation.FALLBACK_PROFILE) -> None:
         super().__init__()

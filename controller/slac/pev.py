@@ -104,6 +104,7 @@ class PevSlac(SlacCore):
         S.WAIT_KEY: timing.PEV_WAIT_KEY_S,
         S.PAUSED: timing.TT_MATCHING_RATE_S,
     }
+    ENDLESS = (S.IDLE, S.MATCHED, S.FAILED)
 
     def __init__(self, mac: bytes, rng: Callable[[int], bytes]) -> None:
         super().__init__(mac)

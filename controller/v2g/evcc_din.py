@@ -81,6 +81,7 @@ class DinEvcc(EvccParts):
     TABLE = TABLE
     INITIAL = S.IDLE
     DEADLINE_S: ClassVar[dict[S, float]] = DEADLINE_S
+    ENDLESS = (S.IDLE, S.CHARGE, S.ENDED)
     state: S
 
     def __init__(self, config: EvccConfig) -> None:

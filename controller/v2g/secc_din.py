@@ -102,6 +102,7 @@ class DinSecc(TableMachine):
     TABLE = TABLE
     INITIAL = S.IDLE
     DEADLINE_S: ClassVar[dict[S, float]] = DEADLINE_S
+    ENDLESS = (S.IDLE, S.ENDED)
     state: S
 
     def __init__(self, rng: Callable[[int], bytes]) -> None:

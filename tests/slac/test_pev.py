@@ -103,8 +103,7 @@ class Charger:
 
 
 def test_table_is_clean() -> None:
-    idle = [PevSlacState.IDLE, PevSlacState.MATCHED, PevSlacState.FAILED]
-    assert lint_table(PevSlac, endless=idle) == []
+    assert lint_table(PevSlac) == []
 
 
 def test_sounds_are_announced_and_count_down() -> None:
