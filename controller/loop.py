@@ -129,7 +129,8 @@ class Node:
         for output in outputs:
             self.record(now, self.name, "out", output)
             self.carry_out(output, now)
-        self.rearm()
+        deadline = self.core.next_timer()
+        self.deadline = NEVER if deadline is None else deadline
         return outputs
 
 
@@ -205,8 +206,9 @@ class _Calendar:
         """Return the earliest deadline and whose it is (None: a one-off call)."""
         best, who = (self._calls[0][0], None) if self._calls else (NEVER, None)
         for timed in self._timed:
-            if timed.deadline < best:
-                best, who = timed.deadline, timed
+            deadline = timed.deadline
+            if deadline < best:
+                best, who = deadline, timed
         return best, who
 
     def _fire(self, who: Timed | None, now: float) -> None:

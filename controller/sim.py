@@ -8,6 +8,7 @@ where tests break whatever they like at any instant.
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from controller.communication import (
 )
 from controller.config import CarConfig, ChargerConfig
 from controller.cp.sim import PilotCircuit
-from controller.loop import NEVER, Node, Record, SimLoop, Timed, stopwatch
+from controller.loop import Node, Record, SimLoop, Timed, stopwatch
 from controller.plc.pib import SLAC_EVSE, SLAC_PEV
 from controller.plc.sim import SimPowerline, seeded_rng
 from controller.plc.sim_modem import SimModem
@@ -300,24 +301,6 @@ class Frames:
         self.deadline = min(self.deadline, now + self._period_s)
 
 
-class Carrier:
-    """A simulated medium with a queue: wakes when something arrives."""
-
-    def __init__(self, medium: SimPowerline | SimNetwork, deliver: Callable[[float], None]) -> None:
-        self._medium = medium
-        self._deliver = deliver
-
-    @property
-    def deadline(self) -> float:
-        """When something arrives."""
-        at = self._medium.next_timer()
-        return NEVER if at is None else at
-
-    def fire(self, now: float) -> None:
-        """Hand it over."""
-        self._deliver(now)
-
-
 class SimWorld:
     """Charger and car, all four halves, in one process and virtual time.
 
@@ -358,11 +341,11 @@ class SimWorld:
             Frames(self.nodes["evse.realtime"], self.world.evse_inputs, charger.realtime.period_s),
             Frames(self.nodes["pev.realtime"], self.world.pev_inputs, car.realtime.period_s),
         )
-        self._wire = Carrier(self.world.powerline, self._powerline_due)
-        self._ip = Carrier(self.network, self._network_due)
-        everything: list[Timed] = [*self.nodes.values(), *self._frames, self._wire, self._ip]
+        everything: list[Timed] = [*self.nodes.values(), *self._frames]
         for timed in everything:
             self.loop.add(timed)
+        self.world.powerline.on_queued = lambda at: self.loop.call_at(at, self._powerline_due)
+        self.network.on_queued = lambda at: self.loop.call_at(at, self._network_due)
         self.world.on_change = self._poke
 
     # --- playing -------------------------------------------------------------------------------
@@ -403,12 +386,15 @@ class SimWorld:
 
     def _realtime(self, side: str, core: EvseRealtime | PevRealtime) -> Node:
         other = f"{side}.communication"
+        to_communication = frozenset(core.TO_COMMUNICATION)
+        to_hardware = frozenset(core.TO_HARDWARE)
 
         def carry_out(output: Output, now: float) -> None:
-            if isinstance(output, core.TO_HARDWARE):
+            kind = type(output)
+            if kind in to_communication:
+                self.loop.call_at(now + IPC_S, partial(self._feed, other, output))
+            elif kind in to_hardware:
                 self.world.carry_out(side, output, now)
-            elif isinstance(output, core.TO_COMMUNICATION):
-                self.loop.call_at(now + IPC_S, lambda at: self._feed(other, output, at))
 
         return Node(f"{side}.realtime", core, carry_out, self._record)
 
@@ -416,13 +402,17 @@ class SimWorld:
         other = f"{side}.realtime"
         index = SIDES.index(side)
         peer = SIDES[1 - index]
+        to_realtime = frozenset(TO_REALTIME)
 
         def carry_out(output: Output, now: float) -> None:
+            if type(output) in to_realtime:
+                self.loop.call_at(now + IPC_S, partial(self._feed, other, output))
+                return
             match output:
                 case SendData():
                     self.network.send_data(side, output.data, now)
                 case SendFrame():
-                    self.world.powerline.receive_frame(index, output.frame, now)
+                    self._send_frame(index, output.frame, now)
                 case SendDatagram():
                     to = None if output.to is None else output.to[0]
                     self.network.send_datagram(side, output.data, to, now)
@@ -430,25 +420,32 @@ class SimWorld:
                     self.network.connect(side, peer, now)
                 case CloseConnection():
                     self.network.close(side, now)
-                case _ if isinstance(output, TO_REALTIME):
-                    self.loop.call_at(now + IPC_S, lambda at: self._feed(other, output, at))
 
         return Node(f"{side}.communication", core, carry_out, self._record)
 
     def _feed(self, name: str, item: Output, now: float) -> None:
         node = self.nodes[name]
-        if name.partition(".")[0] in self.silent and name.endswith("communication"):
+        if self.silent and name.partition(".")[0] in self.silent and name.endswith("communication"):
+            return
+        if type(item) is not DataReceived:
+            node.feed(node.core.receive, item, now)  # type: ignore[attr-defined]
             return
         began = stopwatch()
         outputs = node.feed(node.core.receive, item, now)  # type: ignore[attr-defined]
-        if type(item) is DataReceived:
-            answers = self._answers[name.partition(".")[0]]
-            for answer in answers.measure(outputs, stopwatch() - began, now):
-                self._record(now, name, "out", answer)
+        answers = self._answers[name.partition(".")[0]]
+        for answer in answers.measure(outputs, stopwatch() - began, now):
+            self._record(now, name, "out", answer)
+
+    def _send_frame(self, source: int, frame: bytes, now: float) -> None:
+        for target, due in self.world.powerline.receive_frame(source, frame, now):
+            self.loop.call_at(now, partial(self._frame_arrives, target, due))
+
+    def _frame_arrives(self, index: int, frame: bytes, now: float) -> None:
+        self._feed(f"{SIDES[index]}.communication", FrameReceived(frame), now)
 
     def _powerline_due(self, now: float) -> None:
         for index, frame in self.world.powerline.handle_timer(now):
-            self._feed(f"{SIDES[index]}.communication", FrameReceived(frame), now)
+            self._frame_arrives(index, frame, now)
 
     def _network_due(self, now: float) -> None:
         for arrival in self.network.deliver(now):

@@ -91,6 +91,8 @@ class SimPowerline:
         self.seed = seed
         self.crossing_s = crossing_s
         self.fault = fault
+        self.on_queued: Callable[[float], object] = lambda at: None
+        """Called with the time of each delivery that has to be fetched with `handle_timer`."""
         self._coupling: dict[tuple[int, int], float | None] = {}
         self._queue: list[tuple[float, int, int, bytes]] = []
         self._count = 0
@@ -164,6 +166,7 @@ class SimPowerline:
     def _push(self, at: float, target: int, frame: bytes) -> None:
         self._count += 1
         heappush(self._queue, (at, self._count, target, frame))
+        self.on_queued(at)
 
     def _take_homeplug(self, source: int, frame: bytes, now: float) -> None:
         modem, dst = self.modems[source], frame[0:6]

@@ -63,6 +63,8 @@ class SimNetwork:
         self.latency_s = latency_s
         self.faults = Faults()
         self.now = 0.0
+        self.on_queued: Callable[[float], object] = lambda at: None
+        """Called with the time of each arrival that has to be fetched with `deliver`."""
         self._queue: list[tuple[float, int, int, Arrival]] = []
         self._count = 0
         self._datagrams = 0
@@ -160,3 +162,4 @@ class SimNetwork:
     def _push(self, arrival: Arrival) -> None:
         self._count += 1
         heapq.heappush(self._queue, (arrival.at, self._count, self._era, arrival))
+        self.on_queued(arrival.at)
