@@ -241,6 +241,7 @@ class DinSecc(TableMachine):
             session.parameters_at = self.now
         elif trigger == "cable_check_req" and session.cable_check_at is None:
             session.cable_check_at = self.now
+            self._enter(Phase.CABLE_CHECK)  # whatever the pilot still shows
             report = session.report
             session.cable_check_fresh = report is not None and not _is_result(report)
 
@@ -294,6 +295,7 @@ class DinSecc(TableMachine):
         """Unplugged: end. No longer C or D while power is on: off at once [IEC 61851-1 A.6]."""
         self.now = now
         letter = pilot.state.letter
+        was_ready = self.session.pilot_ready
         self.session.pilot_ready = letter in "CD"
         if letter == "A":
             if self.state in [*WORKING, S.FAILED, S.EMPTYING]:
@@ -301,7 +303,9 @@ class DinSecc(TableMachine):
             self.fail("vehicle unplugged", now)
         elif letter in "EF" and self.state in [*ENERGISED, *HOLDING]:
             self._abort(Stop.EMERGENCY, f"pilot in state {letter}")
-        elif letter == "B" and self.state in ENERGISED and self._phase in POWER_PHASES:
+        elif (
+            was_ready and self.state in ENERGISED and self._phase in POWER_PHASES and letter == "B"
+        ):
             self._cut_off()
             self._abort(Stop.MALFUNCTION, f"vehicle opened S2 in state {self.state.value}")
         elif letter not in "CD" and self.state is S.EMPTYING:

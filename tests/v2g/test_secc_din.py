@@ -432,7 +432,11 @@ def test_cable_check_fails_after_38_s() -> None:
 def test_cable_check_without_state_c_fails_after_1500_ms_and_asks_for_no_power() -> None:
     bench = Bench().to(S.CABLE_CHECK)
     outputs = bench.ask("CableCheck")
-    assert of(outputs, OutputRequest, V2gPhaseChanged, ContactorRequest) == []
+    assert of(outputs, OutputRequest, V2gPhaseChanged, ContactorRequest) == [
+        V2gPhaseChanged(Phase.CABLE_CHECK)
+    ]
+    bench.signal(pilot("B2"))  # once more: the pilot did not leave C
+    assert bench.secc.state is S.CABLE_CHECK
     assert ongoing(bench, "CableCheck", 5.0) == pytest.approx(1.5, abs=0.11)
     assert bench.code() == "FAILED"
 
