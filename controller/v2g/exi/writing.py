@@ -18,7 +18,7 @@ from controller.v2g.exi.source import (
     width_of,
 )
 
-RESERVED = {"m", "o", "x", "item"}  # names of the writer itself
+RESERVED = {"m", "o", "x", "index", "item"}  # names of the writer itself
 
 
 class WriterSource(Source):

@@ -205,3 +205,64 @@ def test_repeated_choice_goes_by_reference() -> None:
         wrong = int(("100000000" + code).ljust(16, "0"), 2).to_bytes(2, "big")
         with pytest.raises(ExiError, match="is not supported"):
             codec.decode(wrong)
+
+
+@declare("Pairs")
+class Pairs(Declared):
+    """Made up: two to four items."""
+
+    items: tuple[int, ...] = element("item", Integer(0, 7), least=2, most=4)
+
+
+@declare("Shapes")
+class Shapes(Declared):
+    """Made up: a list of a substitution group."""
+
+    shapes: tuple[Shape, ...] = element("Shape", most=3)
+
+
+@declare("Count")
+class Count(Declared):
+    """Made up: a varint whose lower bound is not 0."""
+
+    count: int = element("count", Integer(5, None))
+
+
+@declare("Maybe", content=choice("one", "two", least=0))
+class Maybe(Declared):
+    """Made up: a choice that may be left out."""
+
+    one: int | None = element("one", Integer(0, 7), default=None)
+    two: int | None = element("two", Integer(0, 7), default=None)
+
+
+UNUSUAL: list[Declared] = [
+    Pairs(items=(1, 2)),
+    Pairs(items=(1, 2, 3, 4)),
+    Shapes(shapes=(Arc(radius=8, angle=1), Circle(radius=7), Circle(radius=9))),
+    Count(count=5),
+    Count(count=2**70),
+    Maybe(),
+    Maybe(two=2),
+]
+
+
+@pytest.mark.parametrize("value", UNUSUAL)
+def test_shapes_that_only_the_reference_knows(value: Declared) -> None:
+    codec: Codec[Declared] = Codec("unusual", "urn:unusual", roots=(type(value),))
+    payload = codec.encode(value)
+    assert codec.decode_counting(payload) == (value, 0)
+    assert codec.from_json(codec.to_json(value)) == value
+    with pytest.raises(FAILURES):
+        codec._compiled.decode(payload)
+    with pytest.raises(FAILURES):
+        codec._compiled.encode(value)
+
+
+def test_odd_bounds_are_kept() -> None:
+    codec: Codec[Count] = Codec("count", "urn:count", roots=(Count,))
+    with pytest.raises(ExiError, match=r"4 is not in 5\.\.None"):
+        codec.encode(Count(count=4))
+    pairs: Codec[Pairs] = Codec("pairs", "urn:pairs", roots=(Pairs,))
+    with pytest.raises(ExiError, match=r"Pairs\.item: missing"):
+        pairs.encode(Pairs(items=(1,)))
