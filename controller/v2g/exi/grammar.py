@@ -192,6 +192,8 @@ class Grammar:
     def type_of(self, cls: type[Declared]) -> ComplexType:
         """Return the grammar of a declared class."""
         if cls not in self.types:
+            names = {known.__name__ for known in self.types}
+            assert cls.__name__ not in names, f"two classes {cls.__name__} in one protocol"
             made = self.types[cls] = ComplexType(cls, ())
             made.row = self._content(cls)
         return self.types[cls]

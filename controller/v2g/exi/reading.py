@@ -43,7 +43,7 @@ class ReaderSource(Source):
         return "\n".join([f"def read_{type_.name}(m, s):", *self.lines])
 
     def _shape(self, shape: Shape, known: str, opened: str, made: str, *, is_first: bool) -> None:
-        """Read an object that has a usual shape. Callers have looked up the first one."""
+        """Read an object that has a usual shape; `_object` has looked up the first one."""
         self.put(f"t = s - {shape.width}")
         self.put(f"w = m >> t & {(1 << shape.width) - 1:#x}")
         if not is_first:
