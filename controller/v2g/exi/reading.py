@@ -46,12 +46,12 @@ class ReaderSource(Source):
         """Read an object that has a usual shape; `_object` has looked up the first one."""
         self.put(f"t = s - {shape.width}")
         self.put(f"w = m >> t & {(1 << shape.width) - 1:#x}")
-        if not is_first:
-            self.put(f"o = {known}.get(w)")
-            with self.block("if o is not None:"):
-                self.put("return o, t")
         mask, value = shape.mask_and_value
         with self.block(f"if w & {mask:#x} == {value:#x}:"):
+            if not is_first:
+                self.put(f"o = {known}.get(w)")
+                with self.block("if o is not None:"):
+                    self.put("return o, t")
             self.put(f"o = {opened}()")
             for slot, type_, index in shape.fields:
                 self._shape_field(shape, type_, index, f"o.{slot.attr}")
