@@ -70,6 +70,15 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 0.03
 """Three heartbeats fit into the interlock's patience of 100 ms, so one may be lost or late."""
 
+REALTIME_GONE = InterlockReport(
+    close_contactors=False,
+    energise=False,
+    reasons=("the realtime process is gone",),
+    latched="the realtime process is gone",
+    emergency=True,
+)
+"""What a dead realtime process would have said last: tell the vehicle at once."""
+
 TO_REALTIME = (
     Heartbeat,
     DutyRequest,
@@ -118,6 +127,10 @@ class Communication:
 
     def _receive_frame(self, item: FrameReceived, now: float) -> list[Output]:
         return self.modem.receive_frame(item.frame, now) + self.slac.receive_frame(item.frame, now)
+
+    def realtime_lost(self, now: float) -> list[Output]:
+        """Act on the end of the other process: nobody there to permit or measure any more."""
+        return self.receive(REALTIME_GONE, now)
 
     def handle_timer(self, now: float) -> list[Output]:
         """Let each core act on its deadline, and beat."""
