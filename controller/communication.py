@@ -69,6 +69,15 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 0.03
 """Three heartbeats fit into the interlock's patience of 100 ms, so one may be lost or late."""
 
+REALTIME_GONE = InterlockReport(
+    close_contactors=False,
+    energise=False,
+    reasons=("the realtime process is gone",),
+    latched="the realtime process is gone",
+    emergency=True,
+)
+"""What a dead realtime process would have said last: tell the vehicle at once."""
+
 TO_REALTIME = (
     Heartbeat,
     DutyRequest,
@@ -113,6 +122,10 @@ class Communication:
             case _:
                 return self._finish(self._router.dispatch([item], now)[1:], now)
         return self._finish(self._router.dispatch(out, now), now)
+
+    def realtime_lost(self, now: float) -> list[Output]:
+        """Act on the end of the other process: nobody there to permit or measure any more."""
+        return self.receive(REALTIME_GONE, now)
 
     def handle_timer(self, now: float) -> list[Output]:
         """Let each core act on its deadline, and beat."""

@@ -166,11 +166,16 @@ class World:
         self.emergency_stop = True
         self.on_change()
 
-    def drop_watchdog(self) -> None:
-        """Do what the external watchdog does when the realtime process is gone: all off."""
-        self.circuit.evse_contactors.set_closed(False)
-        self.circuit.setpoint = SetOutput(0.0, 0.0, on=False)
-        self.pilot.duty = 1.0
+    def drop_watchdog(self, side: str = "evse") -> None:
+        """Do what the external watchdog does when a side's realtime process is gone: all off."""
+        if side == "pev":
+            self.circuit.inlet_contactors.set_closed(False)
+            self.pilot.s2_closed = False
+        else:
+            self.circuit.evse_contactors.set_closed(False)
+            self.circuit.setpoint = SetOutput(0.0, 0.0, on=False)
+            self.pilot.duty = 1.0
+        self.on_change()
 
     # --- hardware ------------------------------------------------------------------------------
 
