@@ -132,10 +132,6 @@ class Communication:
         """Act on the end of the other process: nobody there to permit or measure any more."""
         return self.receive(REALTIME_GONE, now)
 
-    def realtime_lost(self, now: float) -> list[Output]:
-        """Act on the end of the other process: nobody there to permit or measure any more."""
-        return self.receive(REALTIME_GONE, now)
-
     def handle_timer(self, now: float) -> list[Output]:
         """Let each core act on its deadline, and beat."""
         out: list[Output] = []
