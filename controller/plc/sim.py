@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import sha256, shake_256
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -57,16 +57,21 @@ Fault = Callable[[Transit], Sequence[float]]
 """Extra delays of the copies to deliver: () loses the frame, (0.0,) delivers it, two repeat it."""
 
 
+RNG_BLOCK = 8192
+"""Bytes made at once: noise takes two at a time."""
+
+
 def seeded_rng(seed: str) -> Callable[[int], bytes]:
-    """Return a repeatable `rng(n)` for simulations and tests (SHA-256 of seed and counter)."""
-    state = [0]
+    """Return a repeatable `rng(n)` for simulations and tests (SHAKE-256 of seed and counter)."""
+    made, at, count = b"", 0, 0
 
     def rng(length: int) -> bytes:
-        made = b""
-        while len(made) < length:
-            made += sha256(f"{seed}/{state[0]}".encode()).digest()
-            state[0] += 1
-        return made[:length]
+        nonlocal made, at, count
+        while len(made) - at < length:
+            made, at = made[at:] + shake_256(f"{seed}/{count}".encode()).digest(RNG_BLOCK), 0
+            count += 1
+        at += length
+        return made[at - length : at]
 
     return rng
 

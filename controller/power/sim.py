@@ -43,15 +43,16 @@ class SimContactors:
         self.commanded = False
         self.is_closed = False
         self.operations = 0
+        self.moves_at = inf
+        """When the contacts follow the command; infinity when they have."""
         self._now = 0.0
-        self._moves_at = inf
 
     def set_closed(self, closed: bool) -> None:
         """Drive the coils, as of the last time the circuit was advanced."""
         if closed is self.commanded:
             return
         self.commanded = closed
-        self._moves_at = self._now + (self.close_s if closed else self.open_s)
+        self.moves_at = self._now + (self.close_s if closed else self.open_s)
 
     def read(self, now: float) -> ContactorReading:
         """Mirror-contact feedback."""
@@ -59,17 +60,13 @@ class SimContactors:
         closed = self.is_closed if self.feedback_stuck is None else self.feedback_stuck
         return ContactorReading(closed, now)
 
-    @property
-    def moves_at(self) -> float:
-        """When the contacts follow the command; infinity when they have."""
-        return self._moves_at
-
     def move(self, now: float) -> None:
         """Let time pass."""
-        self._now = max(now, self._now)
-        if now < self._moves_at:
+        if now > self._now:
+            self._now = now
+        if now < self.moves_at:
             return
-        self._moves_at = inf
+        self.moves_at = inf
         blocked = self.stuck_open if self.commanded else self.welded
         if not blocked and self.is_closed is not self.commanded:
             self.is_closed = self.commanded
@@ -122,17 +119,14 @@ class DcCircuit:
         """Bring the circuit to `now`; going back is ignored."""
         if self.now is None:
             self.now = self.heard_at = now
-        if now <= self.now and self.evse_contactors.moves_at > now < self.inlet_contactors.moves_at:
-            return
-        while True:
-            event_at = min(self.evse_contactors.moves_at, self.inlet_contactors.moves_at)
-            if event_at > now:
-                break
-            self._run(max(event_at, self.now))
+        evse, inlet = self.evse_contactors, self.inlet_contactors
+        while evse.moves_at <= now or inlet.moves_at <= now:
+            self._run(max(min(evse.moves_at, inlet.moves_at), self.now))
             self._move_contacts(self.now)
-        self._run(now)
-        self.evse_contactors.move(now)
-        self.inlet_contactors.move(now)
+        if now > self.now:
+            self._run(now)
+            evse.move(now)
+            inlet.move(now)
 
     def _move_contacts(self, now: float) -> None:
         evse, inlet = self.evse_contactors, self.inlet_contactors

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
+from math import inf
 
 from controller.errors import ConfigError
 
@@ -32,7 +33,7 @@ CHARGING: Curve = (
 
 def interpolate(curve: Curve, at: float) -> float:
     """Read a curve between its points; beyond its ends the end values hold."""
-    index = bisect_right(curve, at, key=lambda point: point[0])
+    index = bisect_right(curve, (at, inf))
     if index == 0:
         return curve[0][1]
     if index == len(curve):
