@@ -68,6 +68,12 @@ class TableMachine:
     ENDLESS: ClassVar[Sequence[Enum]] = ()
 
     state: Any
+    _rearming: ClassVar[frozenset[tuple[Enum, str]]] = frozenset()
+
+    def __init_subclass__(cls) -> None:
+        """Note which triggers do no more than arm a deadline anew: a charge loop fires them."""
+        super().__init_subclass__()
+        cls._rearming = _rearming(getattr(cls, "TABLE", ()))
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -91,6 +97,14 @@ class TableMachine:
         """Fire when the deadline of the present state has passed (replaced by the table)."""
         return False
 
+    def fire(self, trigger: str) -> bool:
+        """Fire a trigger by name; one whose row only re-enters just arms the deadline anew."""
+        if (self.state, trigger) in self._rearming:
+            self._arm_deadline()
+            return True
+        fired: bool = getattr(self, trigger)()
+        return fired
+
     def next_timer(self) -> float | None:
         """Absolute time at which `handle_timer` wants to be called, or None."""
         return self._deadline_at
@@ -112,6 +126,16 @@ class TableMachine:
     def _arm_deadline(self) -> None:
         wait_s = self.DEADLINE_S.get(self.state)
         self._deadline_at = None if wait_s is None else self.now + wait_s
+
+
+def _rearming(table: Iterable[Row]) -> frozenset[tuple[Enum, str]]:
+    first: dict[tuple[Enum, str], Row] = {}
+    for r in table:
+        for source in r["source"]:
+            first.setdefault((source, r["trigger"]), r)
+    return frozenset(
+        key for key, r in first.items() if r["dest"] == "=" and not r["conditions"] + r["after"]
+    )
 
 
 def lint_table(cls: type[TableMachine]) -> list[str]:

@@ -385,6 +385,11 @@ class SimWorld:
                 "pev", PevCommunication(car, host_mac("pev"), rng)
             ),
         }
+        self._deliver: dict[str, Callable[[Output, float], list[Output]]] = {
+            name: partial(node.feed, node.core.receive)  # type: ignore[attr-defined]
+            for name, node in self.nodes.items()
+        }
+        """Node -> how its core is given a signal of its other half."""
         self.frames = {
             "evse": Frames(
                 self.nodes["evse.realtime"], self.world.evse_inputs, charger.realtime.period_s
@@ -443,7 +448,7 @@ class SimWorld:
         def carry_out(output: Output, now: float) -> None:
             kind = type(output)
             if kind in to_communication:
-                self.loop.call_at(now + IPC_S, partial(self._feed, other, output))
+                self.loop.call_at(now + IPC_S, partial(self._deliver[other], output))
             elif kind in to_hardware:
                 self.world.carry_out(side, output, now)
 
@@ -457,7 +462,7 @@ class SimWorld:
 
         def carry_out(output: Output, now: float) -> None:
             if type(output) in to_realtime:
-                self.loop.call_at(now + IPC_S, partial(self._feed, other, output))
+                self.loop.call_at(now + IPC_S, partial(self._deliver[other], output))
                 return
             match output:
                 case SendData():

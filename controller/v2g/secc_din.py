@@ -193,16 +193,12 @@ class DinSecc(TableMachine):
             self._fail_with(response, code)
             return
         self._emit(outputs)
-        self._fire(trigger)
+        self.fire(trigger)
         if self.state in HOLDING:
             self._held = req
             self._look_at_report()
         else:
             self._send(response)
-
-    def _fire(self, trigger: str) -> None:
-        fire: Callable[[], bool] = getattr(self, trigger)
-        fire()
 
     def _may_wait(self, trigger: str) -> bool:
         """Whether a failure may still turn into a success within the performance time."""
