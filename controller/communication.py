@@ -146,7 +146,7 @@ class Communication:
 
     def next_timer(self) -> float:
         """Return the earliest deadline of all cores, or of the heartbeat."""
-        return min(self._heartbeat_at, self._cores_at)
+        return self._heartbeat_at if self._heartbeat_at < self._cores_at else self._cores_at
 
     def _earliest_core(self) -> float:
         at = earliest([core.next_timer() for core in self._cores])

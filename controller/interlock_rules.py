@@ -37,7 +37,8 @@ CONTACTOR_DISAGREE_S = 0.4
 AGE_TOLERANCE_S = 0.005
 """A stamp this much ahead of `now` was taken within the same period."""
 
-CHECKED_PHASES = frozenset({Phase.PRE_CHARGE, Phase.CHARGE, Phase.STOPPING})
+# Tuples, not sets: members are compared by identity, which is cheaper than an enum's hash.
+CHECKED_PHASES = (Phase.CHARGE, Phase.PRE_CHARGE, Phase.STOPPING)
 
 
 class Severity(Enum):

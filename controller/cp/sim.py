@@ -7,8 +7,10 @@ costs next to nothing. Noise comes from the injected `rng`; without one there is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterator
 from enum import Enum
+from itertools import repeat
 from math import exp
 
 from controller.cp import limits
@@ -22,6 +24,18 @@ from controller.signals import (
 
 Rng = Callable[[int], bytes]
 _FAR_ABOVE_OHM = 1e9
+NOISE_BLOCK = 512
+"""Values fetched from an `rng` at once."""
+
+
+def noise_of(rng: Rng | None) -> Iterator[float]:
+    """Yield noise between -1 and 1 for ever; without an `rng` there is none."""
+    if rng is None:
+        yield from repeat(0.0)
+        return
+    while True:
+        for raw in array("H", rng(2 * NOISE_BLOCK)):
+            yield raw / 32767.5 - 1.0
 
 
 class Diode(Enum):
@@ -42,7 +56,7 @@ class PilotCircuit:
     def __init__(
         self, rng: Rng | None = None, noise_v: float = 0.03, ventilation: bool = False
     ) -> None:
-        self._rng = rng
+        self._noise = noise_of(rng)
         self._noise_v = noise_v
         self._levels: tuple[float, float, float] | None = None
         self.duty: DutyCycle = DUTY_STEADY_HIGH
@@ -64,20 +78,17 @@ class PilotCircuit:
     def pilot_sample(self, now: float) -> PilotSample:
         """Return what the charger's peak detectors show."""
         high_v, low_v, _ = self._levels or self._work_out()
-        return PilotSample(high_v + self._noise(), low_v + self._noise(), now)
+        noise, noise_v = self._noise, self._noise_v
+        return PilotSample(high_v + next(noise) * noise_v, low_v + next(noise) * noise_v, now)
 
     def inlet_sample(self, now: float) -> InletSample:
         """Return what the vehicle measures at its inlet."""
         _, _, inlet_v = self._levels or self._work_out()
         duty = self.duty if inlet_v >= limits.INLET_PRESENT_V else DUTY_STEADY_LOW
-        return InletSample(max(0.0, inlet_v + self._noise()), duty, self.plugged, now)
+        inlet_v += next(self._noise) * self._noise_v
+        return InletSample(max(0.0, inlet_v), duty, self.plugged, now)
 
     # --- inside ---------------------------------------------------------------------------------
-
-    def _noise(self) -> float:
-        if self._rng is None:
-            return 0.0
-        return (int.from_bytes(self._rng(2), "big") / 32767.5 - 1.0) * self._noise_v
 
     def _work_out(self) -> tuple[float, float, float]:
         high_v = self._loaded(self.supply_v)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import exp, inf
 
+from controller.cp.sim import noise_of
 from controller.power.sim_battery import SimBattery
 from controller.signals import (
     ContactorReading,
@@ -246,7 +247,7 @@ class SimPowerModule:
         noise_a: float = 0.05,
     ) -> None:
         self.circuit = circuit
-        self._rng = rng
+        self._noise = noise_of(rng)
         self._noise_v = noise_v
         self._noise_a = noise_a
 
@@ -264,8 +265,8 @@ class SimPowerModule:
         if circuit.silent:
             return OutputReading(0.0, 0.0, now, valid=False)
         return OutputReading(
-            circuit.voltage_v + self._noise() * self._noise_v,
-            circuit.current_a + self._noise() * self._noise_a,
+            circuit.voltage_v + next(self._noise) * self._noise_v,
+            circuit.current_a + next(self._noise) * self._noise_a,
             now,
         )
 
@@ -274,11 +275,6 @@ class SimPowerModule:
         if self.circuit.silent:
             return PowerEnvelope(0.0, 0.0, 0.0, 0.0, 0.0)
         return self.circuit.envelope
-
-    def _noise(self) -> float:
-        if self._rng is None:
-            return 0.0
-        return int.from_bytes(self._rng(2), "big") / 32767.5 - 1.0
 
 
 class SimCircuitContactors:
