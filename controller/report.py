@@ -301,3 +301,5 @@ HANDLERS: dict[type[Output], Any] = {
     MessageReceived: Report._received,
     MessageSent: Report._sent,
 }
+REPORTED = frozenset(HANDLERS)
+"""What `Report.observe` heeds; all else may be kept from it."""

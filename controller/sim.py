@@ -34,7 +34,7 @@ from controller.power.sim import (
 )
 from controller.power.sim_battery import SimBattery
 from controller.realtime import EvseRealtime, PevRealtime
-from controller.report import Report
+from controller.report import REPORTED, Report
 from controller.signals import (
     DUTY_DIGITAL,
     POWER_PHASES,
@@ -367,7 +367,7 @@ class SimWorld:
         self.world = World(charger, car, seed)
         self.network = SimNetwork(SIDES)
         self.report = Report()
-        self.observers: list[Record] = [self.report.observe]
+        self.observers: list[Record] = []
         self.silent: set[str] = set()
         """Sides whose communication process is stopped: it neither acts nor beats."""
         self._answers = {side: AnswerTimes() for side in SIDES}
@@ -432,6 +432,8 @@ class SimWorld:
     # --- wiring --------------------------------------------------------------------------------
 
     def _record(self, now: float, node: str, direction: str, item: Any) -> None:  # noqa: ANN401
+        if type(item) in REPORTED:
+            self.report.observe(now, node, direction, item)
         for observe in self.observers:
             observe(now, node, direction, item)
 
