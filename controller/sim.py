@@ -64,7 +64,7 @@ from controller.signals import (
 from controller.v2g.sim import Arrival, Kind, SimNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Set
 
 SIDES = ("evse", "pev")
 """Order of the hosts at the powerline."""
@@ -320,15 +320,17 @@ class HangingNode(Node):
         core: Core,
         carry_out: Callable[[Output, float], None],
         record: Record,
-        hangs: Callable[[], bool],
+        silent: Set[str],
     ) -> None:
         super().__init__(name, core, carry_out, record)
-        self._hangs = hangs
+        self._silent = silent
+        """Sides that hang; the name of this node begins with its side."""
+        self._side = name.partition(".")[0]
         self._waiting: list[tuple[Callable[..., list[Output]], object]] = []
 
     def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
         """Give one input to the core, after those that waited while it hung."""
-        if self._hangs():
+        if self._side in self._silent:
             self._waiting.append((receive, item))
             return []
         if self._waiting:
@@ -337,10 +339,11 @@ class HangingNode(Node):
 
     def fire(self, now: float) -> list[Output]:
         """Let the core act; one that hangs looks again a little later."""
-        if self._hangs():
+        if self._side in self._silent:
             self.deadline = now + RESTING_PERIOD_S
             return []
-        self._catch_up(now)
+        if self._waiting:
+            self._catch_up(now)
         return super().fire(now)
 
     def _catch_up(self, now: float) -> None:
@@ -479,9 +482,7 @@ class SimWorld:
                 case CloseConnection():
                     self.network.close(side, now)
 
-        return HangingNode(
-            f"{side}.communication", core, carry_out, self._record, lambda: side in self.silent
-        )
+        return HangingNode(f"{side}.communication", core, carry_out, self._record, self.silent)
 
     def _feed(self, name: str, item: Output, now: float) -> None:
         node = self.nodes[name]
