@@ -263,7 +263,11 @@ class EvseRealtime(_Realtime):
 
     def _report(self, now: float) -> list[Output]:
         last = self._reported_power
-        if last is not None and now - self._reported_at < REPORT_S and self.stage.is_as_in(last, now):
+        if (
+            last is not None
+            and now - self._reported_at < REPORT_S
+            and self.stage.is_as_in(last, now)
+        ):
             return []
         self._reported_power, self._reported_at = self.stage.report(now), now
         return [self._reported_power]

@@ -34,7 +34,7 @@ from controller import __version__, ipc, netns, signals_json
 from controller.errors import PortError, WireError
 from controller.loop import NEVER, Loop, LoopTimer, utc_stamp, wall_time
 from controller.plc.driver_tap import open_tap
-from controller.process import LOOPBACK, READY, TAP_NAME
+from controller.process_site import LOOPBACK, READY, TAP_NAME
 from controller.report import Report
 from controller.session_capture import SessionCapture
 from controller.signals import (

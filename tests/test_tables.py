@@ -140,6 +140,8 @@ MACHINE = {
     "controller.main",
     "controller.netns",
     "controller.process",
+    "controller.process_communication",
+    "controller.process_site",
     "controller.scene",
     "controller.session_capture",
     "controller.sim",

@@ -7,13 +7,12 @@ costs next to nothing. Noise comes from the injected `rng`; without one there is
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import Enum
-from itertools import repeat
 from math import exp
 
 from controller.cp import limits
+from controller.plc.sim import noise_of
 from controller.signals import (
     DUTY_STEADY_HIGH,
     DUTY_STEADY_LOW,
@@ -24,18 +23,6 @@ from controller.signals import (
 
 Rng = Callable[[int], bytes]
 _FAR_ABOVE_OHM = 1e9
-NOISE_BLOCK = 512
-"""Values fetched from an `rng` at once."""
-
-
-def noise_of(rng: Rng | None) -> Iterator[float]:
-    """Yield noise between -1 and 1 for ever; without an `rng` there is none."""
-    if rng is None:
-        yield from repeat(0.0)
-        return
-    while True:
-        for raw in array("H", rng(2 * NOISE_BLOCK)):
-            yield raw / 32767.5 - 1.0
 
 
 class Diode(Enum):

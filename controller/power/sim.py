@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import exp, inf
 
-from controller.cp.sim import noise_of
+from controller.plc.sim import noise_of
 from controller.power.sim_battery import SimBattery
 from controller.signals import (
     ContactorReading,
