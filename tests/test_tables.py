@@ -132,6 +132,7 @@ def rules(contract: str, key: str) -> set[str]:
 
 
 MACHINE = {
+    "controller.child",
     "controller.ipc",
     "controller.listen",
     "controller.listener",
