@@ -107,9 +107,12 @@ class Communication:
             case DataReceived():
                 out = self.session.receive_data(item.data, now)
             case ConnectionMade():
-                out = self.session.connection_made(now)
+                out = self.station.receive_signal(item, now)
+                out += self.session.connection_made(now)
             case ConnectionLost():
                 out = self.session.connection_lost(now)
+            case ResetRequest():
+                out = [item]  # the operator's, for realtime
             case _:
                 return self._finish(self._router.dispatch([item], now)[1:], now)
         return self._finish(self._router.dispatch(out, now), now)
