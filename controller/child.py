@@ -7,7 +7,7 @@ import subprocess
 
 from controller import ipc
 from controller.errors import PortError
-from controller.process import READY
+from controller.process_site import READY
 
 START_PATIENCE_S = 30.0
 """A process that is not ready by then (a very slow machine) ends the run."""

@@ -326,6 +326,13 @@ class DinSecc(TableMachine):
         self._abort(stop, reason)
         return self.drain()
 
+    def permit_lost(self, reason: str, now: float) -> list[Output]:
+        """Tell the vehicle that power is gone, and why it went first of all."""
+        self.now = now
+        if self.state in ENERGISED and self._phase in POWER_PHASES:
+            self._abort(Stop.MALFUNCTION, reason)
+        return self.drain()
+
     def _abort(self, stop: Stop, reason: str) -> None:
         self.session.latch(reason)
         self.session.raise_stop(stop)
