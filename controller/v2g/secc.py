@@ -334,8 +334,9 @@ class Secc:
 
     def _receive_pilot(self, pilot: PilotChanged, now: float) -> list[Output]:
         self._pilot = pilot
-        self._session.pilot_ready = pilot.state.letter in "CD"
         outputs: list[Output] = []
+        if self._talk is None:
+            self._session.pilot_ready = pilot.state.letter in "CD"
         if self._talk is not None:
             outputs = self._noticing(self._talk.receive_pilot(pilot, now))
         elif pilot.state.letter == "A" and self._connection is not SeccState.CLOSED:
