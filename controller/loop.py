@@ -310,21 +310,23 @@ class SimLoop(_Calendar):
         deadline, who = self._due()
         if deadline > until or deadline == NEVER:
             return False
-        if deadline > self._now:
-            self._now = deadline
+        now = self._now
+        if deadline > now:
+            self._now = now = deadline
             self._at_once = 0
         self._at_once += 1
         if self._at_once > STANDSTILL:
-            raise ControllerError(f"time stands still at {self._now:.6f} s because of {who!r}")
+            raise ControllerError(f"time stands still at {now:.6f} s because of {who!r}")
         if who is None:
-            heapq.heappop(self._calls)[2](self._now)
+            heapq.heappop(self._calls)[2](now)
         else:
-            who.fire(self._now)
+            who.fire(now)
         return True
 
     def run(self, until: float, done: Callable[[], bool] | None = None) -> float:
         """Run to virtual time `until`, or until `done()`; returns the time reached."""
-        while self.step(until):
+        step = self.step
+        while step(until):
             if done is not None and done():
                 return self._now
         self._now = max(self._now, until)

@@ -192,8 +192,8 @@ class EvseRealtime(_Realtime):
         stage, contactors = self.stage, self.contactors
         out = self.pilot.receive_sample(inputs.pilot, now)
         last, self._inputs = self._inputs, inputs
-        if last is None or inputs.envelope != last.envelope:
-            envelope = inputs.envelope
+        envelope = inputs.envelope
+        if last is None or (envelope is not last.envelope and envelope != last.envelope):
             if not self._hardware_interlock:
                 envelope = bench_envelope(envelope)
             out += stage.receive_signal(envelope, now)

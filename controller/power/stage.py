@@ -290,6 +290,8 @@ class PowerStage(TableMachine):
         state = self.state
         if state in ENERGISED and not self._may_energise(now):
             self._fire("permit_lost", self._permit_reason(now))
+        elif state is S.CHARGE and self._contactors_closed:
+            pass  # follows the vehicle, and has no deadline
         elif state is not S.OFF and state is not S.ABORTED:
             self._step_busy(state, now)
         self._send_setpoint(now)
