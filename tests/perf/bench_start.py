@@ -20,7 +20,7 @@ from controller import ipc
 from controller.config import CarConfig, ChargerConfig
 from controller.signals import DUTY_DIGITAL, Output, SetDuty
 from controller.sim import World
-from tests.perf.children import CLOCK, PATIENCE_S, ROOT, Child, NotMeasuredError
+from tests.perf.children import CLOCK, PATIENCE_S, ROOT, Child, NotMeasuredError, compiled
 from tests.perf.figures import Figure
 
 if TYPE_CHECKING:
@@ -107,11 +107,15 @@ def bench(
     progress: Callable[[str], None] = lambda line: None, rounds: int = ROUNDS
 ) -> list[Figure]:
     """Measure; raises NotMeasuredError when a process does not start."""
-    figures = _help(rounds)
-    starts = []
-    for number in range(rounds):
-        progress(f"start {number + 1} of {rounds}")
-        starts.append(Start())
+    with compiled():
+        for command in ([sys.executable, "-c", "pass"], [*_command(), "--help"]):
+            _seconds(command)
+        figures = _help(rounds)
+        Start()
+        starts = []
+        for number in range(rounds):
+            progress(f"start {number + 1} of {rounds}")
+            starts.append(Start())
     driven = statistics.median(start.driven_s for start in starts)
     first = statistics.median(start.first_s for start in starts)
     figures += [
