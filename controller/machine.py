@@ -8,8 +8,8 @@ armed when a state is *entered* - an internal row (`dest=None`) does not enter, 
 never re-arms a deadline. `dest="="` does re-enter.
 
 What `transitions` does not check by itself (a misspelt action, a trigger that the class does not
-declare, a state without exit or deadline) is checked for every table by `lint_table`, which
-`make check` and the tests run.
+declare, a guard whose name it replaces with a method of its own, a state without exit or deadline)
+is checked for every table by `lint_table`, which `make check` and the tests run.
 """
 
 from __future__ import annotations
@@ -144,13 +144,20 @@ def lint_table(cls: type[TableMachine]) -> list[str]:
     states = type(cls.INITIAL)
     reached: set[Enum] = {cls.INITIAL}
     left: set[Enum] = set()
+    taken = {f"may_{r['trigger']}" for r in cls.TABLE} | {f"is_{s.name}" for s in states}
     for r in cls.TABLE:
         label = f"{cls.__name__}: {r['trigger']} from {[s.name for s in r['source']]}"
-        findings.extend(
+        names = [r["trigger"], *r["conditions"], *r["after"]]
+        findings += [
             f"{label}: {name!r} is not a method of the class"
-            for name in [r["trigger"], *r["conditions"], *r["after"]]
+            for name in names
             if not callable(getattr(cls, name, None))
-        )
+        ]
+        findings += [
+            f"{label}: {name!r} is a name that transitions gives away"
+            for name in names
+            if name in taken
+        ]
         if isinstance(r["dest"], Enum):
             reached.add(r["dest"])
             left.update(s for s in r["source"] if s is not r["dest"])
