@@ -67,8 +67,8 @@ if TYPE_CHECKING:
 
     from controller.config import CarConfig, ChargerConfig
 
-HEARTBEAT_S = 0.03
-"""Three heartbeats fit into the interlock's patience of 100 ms, so one may be lost or late."""
+HEARTBEAT_S = 0.02
+"""Three heartbeats fit into realtime's patience of 60 ms, so two may be lost or late."""
 
 REALTIME_GONE = InterlockReport(
     close_contactors=False,

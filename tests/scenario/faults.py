@@ -112,6 +112,7 @@ def reset(side: str) -> Act:
     """Let someone look at the contactors and say so, with nothing plugged in."""
 
     def act(world: SimWorld) -> None:
+        advance(world, 0.2)
         world.send(side, ResetRequest())
         advance(world, 0.5)
 
