@@ -30,7 +30,7 @@ from controller.signals import (
     StartSdp,
     StartSlac,
     StopRequest,
-    V2gEnded,
+    V2gEnding,
 )
 from controller.slac.timing import TT_EVSE_SLAC_INIT_S, TT_MATCH_JOIN_S
 from controller.v2g import timing
@@ -176,7 +176,7 @@ class Report:
         self.first_cause = self.first_cause or item.reason
         self.stopped_at = now
 
-    def _caused(self, now: float, node: str, item: StopRequest | V2gEnded) -> None:
+    def _caused(self, now: float, node: str, item: StopRequest | V2gEnding) -> None:
         if self.phases["setup"].began_at is not None:
             self.first_cause = self.first_cause or item.reason
 
@@ -299,7 +299,7 @@ HANDLERS: dict[type[Output], Any] = {
     PeerMisbehaved: Report._peer,
     SessionEnded: Report._ended,
     StopRequest: Report._caused,
-    V2gEnded: Report._caused,
+    V2gEnding: Report._caused,
     AnswerMeasured: Report._answer,
     StartSlac: Report._slac_began,
     SlacMatched: Report._slac_ended,
