@@ -196,6 +196,8 @@ class Report:
             self.phases[phase].ended_at = now
 
     def _slac_began(self, now: float, node: str, item: StartSlac) -> None:
+        if self.reasons.pop(side(node), None):  # it begins anew: the end before was none
+            self.first_cause = ""
         self._begin("slac", now)
         self._begin("setup", now)
 

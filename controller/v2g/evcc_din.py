@@ -228,7 +228,7 @@ class DinEvcc(EvccParts):
     def permit_lost(self, reason: str, now: float) -> list[Output]:
         """Note why the contactors open without our asking; their feedback comes later."""
         self.now = now
-        if self.state in ENERGISED:
+        if self.state in ENERGISED or self.state is S.CLOSING:
             self._fail(reason)
         return self.drain()
 

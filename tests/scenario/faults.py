@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controller.cp.sim import Diode
+from controller.plc.sim import no_fault
 from controller.signals import FrameReceived, ResetRequest, StopRequest
+from controller.sim import SIDES
 from tests.scenario.worlds import advance
 
 if TYPE_CHECKING:
@@ -40,8 +42,10 @@ class Fault:
     first: str = ""
     last: str = ""
     """First and last point of the session at which it matters."""
-    every: int = 3
+    every: int = 5
     """It strikes at each so manieth of these points."""
+    patience_s: float = 8.0
+    """People wait this long for the end of the session, then they pull the plug."""
     settle_s: float = 1.0
     breaks_a: float = 1.0
     """Current that contactors may have to break."""
@@ -56,8 +60,20 @@ def stop(side: str) -> Act:
     return lambda w: w.send(side, StopRequest("stop button pressed"))
 
 
-def silence_network(side: str) -> Act:
-    return lambda w: w.network.faults.silent.add(side)
+def silence(side: str) -> Act:
+    """Let nothing that this side sends arrive any more: no frame, no datagram, no byte."""
+
+    def act(world: SimWorld) -> None:
+        world.network.faults.silent.add(side)
+        index = SIDES.index(side)
+        world.world.powerline.fault = lambda t: () if t.source == index else (0.0,)
+
+    return act
+
+
+def hear_again(world: SimWorld) -> None:
+    world.network.faults.silent.clear()
+    world.world.powerline.fault = no_fault
 
 
 def hang(side: str) -> Act:
@@ -146,10 +162,6 @@ def kill_connection(world: SimWorld) -> None:
     world.network.kill(world.now)
 
 
-def hear_again(world: SimWorld) -> None:
-    world.network.faults.silent.clear()
-
-
 EVSE, INLET = "circuit.evse_contactors", "circuit.inlet_contactors"
 TCP, POWER = "evse connected", "evse phase cable check"
 MESSAGE_S = 2.5
@@ -159,12 +171,12 @@ FAULTS = (
     # people
     Fault("unplug", unplug, "unplugged|powerline link lost", off_s=0.02, every=1),
     Fault("emergency stop", emergency, "emergency stop", off_s=0.006, every=1, heal=put("", "emergency_stop", value=False)),
-    Fault("driver stops", stop("pev"), "stop button", off_s=4.0, safe_s=4.5, inlet_s=4.5, every=2),
-    Fault("operator stops", stop("evse"), "stop button", off_s=4.0, safe_s=4.5, inlet_s=4.5, every=2),
+    Fault("driver stops", stop("pev"), "stop button", off_s=4.0, safe_s=4.5, inlet_s=4.5, every=3),
+    Fault("operator stops", stop("evse"), "stop button", first="evse station matching", off_s=4.0, safe_s=4.5, inlet_s=4.5, every=3),
     # the other side
-    Fault("charger silent", silence_network("evse"), "did not answer|no charger answered|opened no connection", off_s=MESSAGE_S, safe_s=3.0, inlet_s=3.5, heal=hear_again, every=1),
-    Fault("vehicle silent", silence_network("pev"), "did not answer|no charger answered|opened no connection|silent|took too long", off_s=MESSAGE_S, safe_s=3.0, inlet_s=3.5, heal=hear_again, every=1),
-    Fault("connection killed", kill_connection, "connection lost", off_s=1.5, safe_s=2.0, inlet_s=2.0, first=TCP),
+    Fault("charger silent", silence("evse"), "did not answer|no charger|opened no connection|no powerline link|unplugged", patience_s=14.0, off_s=MESSAGE_S, safe_s=3.0, inlet_s=3.5, heal=hear_again, every=1),
+    Fault("vehicle silent", silence("pev"), "did not answer|no charger|opened no connection|silent|took too long|no powerline link|unplugged", patience_s=14.0, off_s=MESSAGE_S, safe_s=3.0, inlet_s=3.5, heal=hear_again, every=1),
+    Fault("connection killed", kill_connection, "connection lost|refused", off_s=1.5, safe_s=2.0, inlet_s=2.0, first=TCP),
     Fault("garbage to charger", spoil_stream("evse"), "vehicle sent an unreadable", first=TCP, off_s=1.5, safe_s=2.0, inlet_s=2.0),
     Fault("garbage to vehicle", spoil_stream("pev"), "charger sent an unreadable", first=TCP, off_s=1.5, safe_s=2.0, inlet_s=2.0),
     # own processes
@@ -173,11 +185,11 @@ FAULTS = (
     Fault("charger blind", blind("evse"), "samples|feedback|unplugged|no fresh|powerline", heal=both(see("evse"), reset("evse")), off_s=0.16, safe_s=0.6, inlet_s=3.0),
     Fault("vehicle blind", blind("pev"), "samples|feedback|unplugged|no fresh|S2|withdrew|took too long", heal=both(see("pev"), reset("pev")), off_s=1.5, safe_s=2.0, inlet_s=2.0),
     # pilot
-    Fault("pilot short", put("pilot", "short_ohm", 50.0), "pilot|5 %|opened no connection|connection lost", off_s=0.03, heal=put("pilot", "short_ohm", None)),
-    Fault("pilot diode short", put("pilot", "diode", Diode.SHORTED), "diode", off_s=0.03, heal=put("pilot", "diode", Diode.GOOD), step_v=60.0),
+    Fault("pilot short", put("pilot", "short_ohm", 50.0), "pilot|5 %|opened no connection|connection lost|unplugged|powerline", off_s=0.03, heal=put("pilot", "short_ohm", None)),
+    Fault("pilot diode short", put("pilot", "diode", Diode.SHORTED), "diode", off_s=0.03, heal=put("pilot", "diode", Diode.GOOD), inlet_s=1.2, step_v=60.0),
     Fault("pilot wire open", put("pilot", "wire_open", value=True), "unplugged|5 %", off_s=0.03, heal=put("pilot", "wire_open", value=False)),
     # power
-    Fault("module silent", put("circuit", "silent", value=True), "power supply|no fresh|ChargeParameter|unplugged|took too long", heal=put("circuit", "silent", value=False), off_s=11.0, safe_s=11.5, inlet_s=3.0, settle_s=11.0, breaks_a=150.0),
+    Fault("module silent", put("circuit", "silent", value=True), "power supply|no fresh|ChargeParameter|unplugged|took too long|powerline", heal=put("circuit", "silent", value=False), off_s=11.0, safe_s=11.5, inlet_s=3.0, settle_s=11.0, breaks_a=150.0),
     Fault("over-voltage", put("circuit", "over_voltage_v", 150.0), "output voltage", heal=put("circuit", "over_voltage_v", 0.0), first=POWER, last="pev PreChargeReq", off_s=1.5, safe_s=2.0, inlet_s=2.0),
     Fault("charger weld", put(EVSE, "welded", value=True), "welded", heal=both(mend("evse"), reset("evse")), off_s=20.0, safe_s=20.0, inlet_s=20.0, last="stage open contactors", every=6, welded="evse"),
     Fault("vehicle weld", put(INLET, "welded", value=True), "welded", heal=both(mend("pev"), reset("pev")), off_s=20.0, safe_s=20.0, inlet_s=20.0, last="pev open", every=6, welded="pev"),

@@ -89,7 +89,8 @@ class Watch:
             self.output_live_at = now
         if circuit.inlet_contactors.is_closed or not circuit.inlet_voltage_v < SAFE_VOLTAGE_V:
             self.inlet_live_at = now
-        if circuit.evse_contactors.commanded or circuit.setpoint.on:
+        hears = now - circuit.heard_at <= circuit.self_off_s
+        if circuit.evse_contactors.commanded or (circuit.setpoint.on and hears):
             self.powered_at = now
         side = node.partition(".")[0]
         if direction == "out":
@@ -241,4 +242,15 @@ def world_at(step: Step) -> tuple[SimWorld, Watch]:
     watch = watched(world)
     plug_in(world)
     world.run(step.at)
+    return world, watch
+
+
+def loaded_world(current_a: float = 100.0) -> tuple[SimWorld, Watch]:
+    """Return a world in the middle of a charge, with this current flowing."""
+    charger = ChargerConfig(site=SiteSection(isolation_test_s=0.1, module_ramp_v_per_s=2000.0))
+    world = SimWorld(charger, CarConfig())
+    watch = watched(world)
+    plug_in(world)
+    world.loop.run(30.0, done=lambda: world.world.circuit.current_a >= current_a)
+    assert world.world.circuit.current_a >= current_a
     return world, watch
