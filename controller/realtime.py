@@ -329,9 +329,7 @@ class PevRealtime(_Realtime):
     def __init__(self) -> None:
         super().__init__(Side.VEHICLE)
         self.pilot = PevPilot()
-        self.interlock = VehicleInterlock(
-            InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S)
-        )
+        self.interlock = VehicleInterlock(InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S))
         self._inputs: PevInputs | None = None
         self._reported_interlock = self.interlock.report
         self._reported: InletReport | None = None

@@ -212,7 +212,9 @@ class DinSecc(TableMachine):
     def _fail_with(self, response: din.BodyElement, code: ResponseCode) -> None:
         name = type(response).__name__
         where = f"{name} {code.value} in state {self.state.value}"
-        withheld = self.session.withheld if self.state in ENERGISED and code is ResponseCode.FAILED else ""
+        withheld = (
+            self.session.withheld if self.state in ENERGISED and code is ResponseCode.FAILED else ""
+        )
         self.session.latch(f"{withheld} ({where})" if withheld else where)
         if code in (ResponseCode.FAILED_SequenceError, ResponseCode.FAILED_UnknownSession):
             self.out.append(PeerMisbehaved(f"{name} {code.value}", "[V2G-DC-666]"))
