@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.plc.sim import Transit
-from controller.sim import SimWorld
 from tests.scenario.worlds import play_on, plug_in, small_world, watched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from controller.plc.sim import Transit
+    from controller.sim import SimWorld
 
 MISHAPS: dict[str, tuple[float, ...]] = {"lost": (), "repeated": (0.0, 0.001), "late": (0.15,)}
 """Extra delay of each copy that arrives."""
