@@ -204,7 +204,7 @@ FAULTS = (
     Fault(
         "vehicle silent",
         silence("pev"),
-        "did not answer|no charger|opened no connection|silent|took too long|no powerline|unplugged",
+        "did not answer|no charger|opened no connection|silent|too long|no powerline|unplugged",
         patience_s=14.0,
         off_s=MESSAGE_S,
         safe_s=3.0,
