@@ -207,7 +207,7 @@ def _play(
     finally:
         view.close()
     sys.stdout.write("\n".join(summary_lines(summary)) + "\n")
-    return 0 if succeeded(summary, with_car="pev" in sides) else 1
+    return 0 if succeeded(summary, target_matters="pev" in sides) else 1
 
 
 def _view(args: argparse.Namespace, scene: Scene) -> View:
@@ -222,16 +222,16 @@ def _view(args: argparse.Namespace, scene: Scene) -> View:
     return LiveView(Console(), title)
 
 
-def succeeded(summary: dict[str, Any], *, with_car: bool) -> bool:
+def succeeded(summary: dict[str, Any], *, target_matters: bool) -> bool:
     """Say whether a session went as it should: target reached, normal end, everything safe.
 
     A charger alone knows no target, and it may be interrupted at any time: that is how it ends.
     """
     if summary["given_up"] or not summary["ended_safe"]:
         return False
-    if with_car:
+    if target_matters:
         return bool(summary["reached_target"] and summary["normal"])
-    return bool(summary["normal"] or summary["interrupted"])
+    return bool(summary["normal"] or summary.get("interrupted"))
 
 
 # --- the summary in words ------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def _ended(summary: dict[str, Any]) -> str:
 
 def _charged(summary: dict[str, Any]) -> str:
     if summary["soc_percent"] is None:
-        return ""  # a charger alone does not know
+        return ", SoC not known"  # a charger alone does not know it
     reached = "target reached" if summary["reached_target"] else "target NOT reached"
     soc = f"SoC {summary['soc_at_start_percent']:.1f} -> {summary['soc_percent']:.1f} %"
     return f", {soc}, {reached}"

@@ -63,7 +63,7 @@ def test_a_charger_alone_ignores_the_vehicles_messages() -> None:
 
 
 @pytest.mark.parametrize(
-    ("with_car", "changed", "good"),
+    ("target_matters", "changed", "good"),
     [
         (True, {}, True),
         (True, {"reached_target": False}, False),
@@ -76,7 +76,7 @@ def test_a_charger_alone_ignores_the_vehicles_messages() -> None:
         (False, {"given_up": "a process died", "interrupted": True}, False),
     ],
 )
-def test_exit_code(with_car: bool, changed: dict[str, object], good: bool) -> None:
+def test_exit_code(target_matters: bool, changed: dict[str, object], good: bool) -> None:
     summary: dict[str, object] = {
         "given_up": "",
         "ended_safe": True,
@@ -84,7 +84,7 @@ def test_exit_code(with_car: bool, changed: dict[str, object], good: bool) -> No
         "reached_target": True,
         "interrupted": False,
     }
-    assert succeeded(summary | changed, with_car=with_car) is good
+    assert succeeded(summary | changed, target_matters=target_matters) is good
 
 
 def test_a_charger_alone_says_nothing_of_a_target() -> None:
