@@ -7,6 +7,7 @@ from controller.v2g.exi.source import (
     Simple,
     Source,
     Step,
+    floor_of,
     is_long,
     is_signed,
     last_state,
@@ -76,6 +77,8 @@ class ReaderSource(Source):
         self.put(f"x = {value}")
         if may_exceed(type_, shape, index + signed):
             self.deviate_if(f"x > {limit_of(type_)}")
+        if not signed and floor_of(type_):
+            self.deviate_if(f"x < {floor_of(type_)}")
         self.put(f"{target} = ~x if w & {mask << left:#x} else x" if signed else f"{target} = x")
 
     def _take(self, width: int, statement: str = "") -> None:
@@ -281,8 +284,12 @@ class ReaderSource(Source):
         elif isinstance(type_, Binary):
             self.put(f"{target}, s = binary(m, s, x, {type_.most})")
             self._forget(type_)
+        elif is_signed(type_):
+            self.put(f"{target} = ~x if negative else x")
         else:
-            self.put(f"{target} = ~x if negative else x" if is_signed(type_) else f"{target} = x")
+            if floor_of(type_):
+                self.deviate_if(f"x < {floor_of(type_)}")
+            self.put(f"{target} = x")
 
     def _short_binary(self, type_: Binary, target: str) -> None:
         """Read bytes, of which there are mostly as many as may be: a session id."""

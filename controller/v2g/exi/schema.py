@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 # Bounds for what a schema leaves open, so that a decoder's work is bounded by these too.
 MAX_STRING = 4096  # characters
 MAX_BINARY = 8192  # bytes
-MAX_ITEMS = 1024  # the largest maxOccurs of the ISO 15118 schemas
+MAX_ITEMS = 2048  # the largest maxOccurs of the ISO 15118 schemas
 
 UNBOUNDED = -1
 """`most=UNBOUNDED`: maxOccurs="unbounded" in the grammar, MAX_ITEMS in the decoder and encoder."""
@@ -64,6 +64,8 @@ class Binary:
 
     most: int = MAX_BINARY
     base64: bool = False
+    least: int = 0
+    """Fewer bytes are decoded, but never encoded."""
 
 
 BOOLEAN = Boolean()
@@ -157,7 +159,8 @@ def element(
     `type` is given for simple types only; declared classes and enums come from the annotation. A
     class that heads a substitution group stands for the whole group. `default=None` makes it
     optional; `least` and `most` bound a `tuple[X, ...]`. Neighbours with the same `within` share an
-    implied parent element of that name; neighbours with the same `choice` exclude each other.
+    implied parent element of that name; neighbours with the same `choice` exclude each other, and
+    all may be absent where they have `least=0`.
     `namespace` is given where it is not that of the class.
     """
     spec = Spec("element", name, type, least, most, within, choice, namespace)

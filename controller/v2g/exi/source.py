@@ -78,8 +78,6 @@ def steps_of(type_: ComplexType) -> list[tuple[Step, State]]:
         step = Step(number, particle.least, particle.most, _choices(particle))
         if step.most != 1 and (step.least > 1 or len(step.choices) > 1):
             raise UnsupportedError
-        if step.is_choice and particle.is_optional:
-            raise UnsupportedError
         steps.append((step, type_.state(particle.rest() + type_.row[index + 1 :])))
         number = step.after
     return steps
@@ -155,7 +153,9 @@ def width_of(type_: Simple) -> int | None:
 
 def is_signed(type_: Simple) -> bool:
     """Whether it is an integer with a sign bit. Raises UnsupportedError for odd lower bounds."""
-    if not isinstance(type_, Integer) or type_.bits is not None or type_.least == 0:
+    if not isinstance(type_, Integer) or type_.bits is not None:
+        return False
+    if type_.least is not None and type_.least >= 0:
         return False
     if type_.least is not None and (type_.most is None or type_.least != -type_.most - 1):
         raise UnsupportedError
@@ -167,6 +167,11 @@ def limit_of(type_: Simple) -> int:
     if isinstance(type_, Integer) and type_.most is not None:
         return type_.most
     return MOST_VARINT
+
+
+def floor_of(type_: Simple) -> int:
+    """Smallest varint of a type without a sign."""
+    return type_.least if isinstance(type_, Integer) and type_.least is not None else 0
 
 
 def table_name(prefix: str, least: int, most: int) -> str:

@@ -364,6 +364,8 @@ class Encoder:
             raise ExiError(f"{value!r} is no bytes")
         if len(value) > type_.most:
             raise ExiError(f"{len(value)} bytes, at most {type_.most} are allowed")
+        if self._strict and len(value) < type_.least:
+            raise ExiError(f"{len(value)} bytes, at least {type_.least} are needed")
         self._writer.write_unsigned(len(value))
         self._writer.write_bytes(value)
 

@@ -171,13 +171,13 @@ def test_bits_of_a_list_at_its_maximum() -> None:
         ({"points": ()}, "Drawing.point", "missing"),
         ({"points": (12, 13, 14, 15)}, "Drawing.point", "one too many here"),
         ({"points": (12, 11)}, "Drawing.point[1]", "11 is not in 12..1024"),
-        ({"points": [12]}, "Drawing.point", "no tuple of at most 1024 items"),
+        ({"points": [12]}, "Drawing.point", "no tuple of at most 2048 items"),
         ({"right": None}, "Drawing.left", "missing"),
         ({"left": 0}, "Drawing.right", "one too many here"),
         ({"shape": Shape()}, "Drawing.Shape", "Shape is abstract: give one of its subclasses"),
         ({"shape": Arc(radius=0, angle=0)}, "Drawing.Arc.radius", "0 is not in 1..255"),
         ({"a": "red"}, "Drawing.a", "'red' is no Colour"),
-        ({"notes": ("x",) * 1025}, "Drawing.note", "no tuple of at most 1024 items"),
+        ({"notes": ("x",) * 2049}, "Drawing.note", "no tuple of at most 2048 items"),
     ],
 )
 def test_refusals_name_the_field(changes: dict[str, object], path: str, reason: str) -> None:
