@@ -42,6 +42,8 @@ class Integer:
     most: int | None
     accepted: int | None = None
     """A higher upper bound when decoding, for n-bit integers that the field is known to overdo."""
+    accepted_least: int | None = None
+    """A lower bound below `least` when decoding, for varints."""
 
     @property
     def bits(self) -> int | None:

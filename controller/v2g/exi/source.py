@@ -170,8 +170,10 @@ def limit_of(type_: Simple) -> int:
 
 
 def floor_of(type_: Simple) -> int:
-    """Smallest varint of a type without a sign."""
-    return type_.least if isinstance(type_, Integer) and type_.least is not None else 0
+    """Smallest varint without a sign that is taken for a type."""
+    if not isinstance(type_, Integer) or type_.least is None:
+        return 0
+    return type_.least if type_.accepted_least is None else type_.accepted_least
 
 
 def table_name(prefix: str, least: int, most: int) -> str:

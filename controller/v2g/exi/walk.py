@@ -191,6 +191,7 @@ class Decoder:
 
     def _integer(self, type_: Integer) -> int:
         start, reader = self._reader.pos, self._reader
+        least = type_.least if type_.accepted_least is None else type_.accepted_least
         most = type_.most if type_.accepted is None else type_.accepted
         if type_.bits is not None:
             assert type_.least is not None
@@ -199,8 +200,8 @@ class Decoder:
             value = reader.read_unsigned()
         else:
             value = reader.read_signed()
-        if (type_.least is not None and value < type_.least) or (most is not None and value > most):
-            raise reader.fail(f"{value} is not in {type_.least}..{most}", start)
+        if (least is not None and value < least) or (most is not None and value > most):
+            raise reader.fail(f"{value} is not in {least}..{most}", start)
         return value
 
     def _binary(self, type_: Binary) -> bytes:
@@ -340,6 +341,8 @@ class Encoder:
         least, most = type_.least, type_.most
         if type_.accepted is not None and not self._strict:
             most = type_.accepted
+        if type_.accepted_least is not None and not self._strict:
+            least = type_.accepted_least
         if (least is not None and value < least) or (most is not None and value > most):
             raise ExiError(f"{value} is not in {least}..{most}")
         if type_.bits is not None:

@@ -29,7 +29,7 @@ from controller.v2g.exi.schema import (
 from controller.v2g.messages import xmldsig
 
 NAMESPACE = "urn:iso:std:iso:15118:-20:CommonTypes"
-NUMERIC_ID = Integer(1, 2**32 - 1)
+NUMERIC_ID = Integer(1, 2**32 - 1, accepted_least=0)
 PERCENT = Integer(0, 100, accepted=127)
 SESSION_ID = Binary(8, least=8)
 IDENTIFIER = Text(255)
