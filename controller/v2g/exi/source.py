@@ -164,9 +164,8 @@ def is_signed(type_: Simple) -> bool:
 
 def limit_of(type_: Simple) -> int:
     """Largest varint of a type: its value, or its length."""
-    if isinstance(type_, Integer) and type_.most is not None:
-        return type_.most
-    return MOST_VARINT
+    limit = type_.limit if isinstance(type_, Integer) else None
+    return MOST_VARINT if limit is None else limit
 
 
 def table_name(prefix: str, least: int, most: int) -> str:
@@ -179,4 +178,4 @@ def is_long(type_: ValueType) -> bool:
     if isinstance(type_, ComplexType):
         slots = type_.slots
         return any(slot.many or any(is_long(t) for _, t in slot.options) for slot in slots)
-    return isinstance(type_, Binary) and type_.most > LONG_BINARY
+    return isinstance(type_, Binary) and type_.limit > LONG_BINARY

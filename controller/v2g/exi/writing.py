@@ -197,6 +197,8 @@ class WriterSource(Source):
         elif isinstance(type_, Text | Binary):
             self._flush()
             kind = "text" if isinstance(type_, Text) else "binary"
+            if type_.least:
+                self.deviate_if(f"len({local}) < {type_.least}")
             self.put(f"m = put_{kind}(m, {local}, {type_.most})")
         elif isinstance(type_, Integer):
             if width is None:
