@@ -251,7 +251,7 @@ class ReaderSource(Source):
 
     def _fixed_integer(self, type_: Integer, width: int, target: str) -> None:
         least = type_.least
-        most = type_.most if type_.accepted is None else type_.accepted
+        most = type_.limit
         assert least is not None
         assert most is not None
         if most - least == (1 << width) - 1:
@@ -264,7 +264,7 @@ class ReaderSource(Source):
         if is_signed(type_):
             self._take(1, "negative = {1}")
         self._take(8, "x = {0}")
-        if isinstance(type_, Binary) and type_.most <= WIDEST_BINARY:
+        if isinstance(type_, Binary) and type_.limit <= WIDEST_BINARY:
             self._short_binary(type_, target)
             return
         self._flush()
@@ -282,7 +282,7 @@ class ReaderSource(Source):
         if isinstance(type_, Text):
             self.put(f"{target}, s = text(m, s, x - 2)")
         elif isinstance(type_, Binary):
-            self.put(f"{target}, s = binary(m, s, x, {type_.most})")
+            self.put(f"{target}, s = binary(m, s, x, {type_.limit})")
             self._forget(type_)
         elif is_signed(type_):
             self.put(f"{target} = ~x if negative else x")
@@ -293,7 +293,7 @@ class ReaderSource(Source):
 
     def _short_binary(self, type_: Binary, target: str) -> None:
         """Read bytes, of which there are mostly as many as may be: a session id."""
-        bits = 8 * type_.most
+        bits = 8 * type_.limit
         total = sum(width for width, _ in self._run) + bits
         known = f"KNOWN_BINARY_{total}"
         self.names.setdefault(known, {})
@@ -305,8 +305,8 @@ class ReaderSource(Source):
         with self.block("else:"):
             self.put("k = w")
             self._flush()
-            self.deviate_if(f"x > {type_.most}")
-            self.put(f"{target} = (k & {(1 << bits) - 1:#x}).to_bytes({type_.most}, 'big')[:x]")
+            self.deviate_if(f"x > {type_.limit}")
+            self.put(f"{target} = (k & {(1 << bits) - 1:#x}).to_bytes({type_.limit}, 'big')[:x]")
             self.put("s -= 8 * x")
             with self.block("if s == t:"):
                 self._remember(known, "k", target, MOST_KNOWN)

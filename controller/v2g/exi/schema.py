@@ -41,9 +41,19 @@ class Integer:
     least: int | None
     most: int | None
     accepted: int | None = None
-    """A higher upper bound when decoding, for n-bit integers that the field is known to overdo."""
+    """A higher upper bound when decoding, where the field is known to overdo it."""
     accepted_least: int | None = None
     """A lower bound below `least` when decoding, for varints."""
+
+    @property
+    def floor(self) -> int | None:
+        """The smallest number that is decoded."""
+        return self.least if self.accepted_least is None else self.accepted_least
+
+    @property
+    def limit(self) -> int | None:
+        """The largest number that is decoded."""
+        return self.most if self.accepted is None else self.accepted
 
     @property
     def bits(self) -> int | None:
@@ -55,19 +65,31 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """xs:string and its kin (anyURI, ID, IDREF): length + 2, then one varint per code point."""
+    """xs:string and its kin (anyURI, ID, IDREF): length + 2, then one varint per code point.
+
+    The bounds are of what we send; texts up to MAX_STRING are decoded.
+    """
 
     most: int = MAX_STRING
+    least: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """xs:hexBinary or xs:base64Binary: length, bytes. They differ in the JSON view only."""
+    """xs:hexBinary or xs:base64Binary: length, bytes. They differ in the JSON view only.
+
+    The bounds are of what we send; shorter ones and those up to `accepted` are decoded.
+    """
 
     most: int = MAX_BINARY
     base64: bool = False
     least: int = 0
-    """Fewer bytes are decoded, but never encoded."""
+    accepted: int | None = None
+
+    @property
+    def limit(self) -> int:
+        """The most bytes that are decoded."""
+        return self.most if self.accepted is None else self.accepted
 
 
 BOOLEAN = Boolean()

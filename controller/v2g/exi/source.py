@@ -164,16 +164,13 @@ def is_signed(type_: Simple) -> bool:
 
 def limit_of(type_: Simple) -> int:
     """Largest varint of a type: its value, or its length."""
-    if isinstance(type_, Integer) and type_.most is not None:
-        return type_.most
-    return MOST_VARINT
+    limit = type_.limit if isinstance(type_, Integer) else None
+    return MOST_VARINT if limit is None else limit
 
 
 def floor_of(type_: Simple) -> int:
     """Smallest varint without a sign that is taken for a type."""
-    if not isinstance(type_, Integer) or type_.least is None:
-        return 0
-    return type_.least if type_.accepted_least is None else type_.accepted_least
+    return type_.floor or 0 if isinstance(type_, Integer) else 0
 
 
 def table_name(prefix: str, least: int, most: int) -> str:
@@ -186,4 +183,4 @@ def is_long(type_: ValueType) -> bool:
     if isinstance(type_, ComplexType):
         slots = type_.slots
         return any(slot.many or any(is_long(t) for _, t in slot.options) for slot in slots)
-    return isinstance(type_, Binary) and type_.most > LONG_BINARY
+    return isinstance(type_, Binary) and type_.limit > LONG_BINARY

@@ -191,8 +191,7 @@ class Decoder:
 
     def _integer(self, type_: Integer) -> int:
         start, reader = self._reader.pos, self._reader
-        least = type_.least if type_.accepted_least is None else type_.accepted_least
-        most = type_.most if type_.accepted is None else type_.accepted
+        least, most = type_.floor, type_.limit
         if type_.bits is not None:
             assert type_.least is not None
             value = reader.read(type_.bits) + type_.least
@@ -207,8 +206,8 @@ class Decoder:
     def _binary(self, type_: Binary) -> bytes:
         start = self._reader.pos
         length = self._reader.read_unsigned()
-        if length > type_.most:
-            raise self._reader.fail(f"{length} bytes, at most {type_.most} are allowed", start)
+        if length > type_.limit:
+            raise self._reader.fail(f"{length} bytes, at most {type_.limit} are allowed", start)
         return self._reader.read_bytes(length)
 
 
@@ -338,11 +337,9 @@ class Encoder:
     def _integer(self, type_: Integer, value: object) -> None:
         if not isinstance(value, int):
             raise ExiError(f"{value!r} is no integer")
-        least, most = type_.least, type_.most
-        if type_.accepted is not None and not self._strict:
-            most = type_.accepted
-        if type_.accepted_least is not None and not self._strict:
-            least = type_.accepted_least
+        least, most = type_.floor, type_.limit
+        if self._strict:
+            least, most = type_.least, type_.most
         if (least is not None and value < least) or (most is not None and value > most):
             raise ExiError(f"{value} is not in {least}..{most}")
         if type_.bits is not None:
@@ -356,8 +353,8 @@ class Encoder:
     def _text(self, type_: Text, value: object) -> None:
         if not isinstance(value, str):
             raise ExiError(f"{value!r} is no string")
-        if self._strict and len(value) > type_.most:
-            raise ExiError(f"{len(value)} characters, at most {type_.most} are allowed")
+        if self._strict and not type_.least <= len(value) <= type_.most:
+            raise ExiError(_wrong_length(len(value), "characters", type_))
         if self._strict and not all(is_xml_character(character) for character in value):
             raise ExiError(f"{value!r} has characters that XML does not allow")
         self._writer.write_text(value)
@@ -365,12 +362,16 @@ class Encoder:
     def _binary(self, type_: Binary, value: object) -> None:
         if not isinstance(value, bytes):
             raise ExiError(f"{value!r} is no bytes")
-        if len(value) > type_.most:
-            raise ExiError(f"{len(value)} bytes, at most {type_.most} are allowed")
-        if self._strict and len(value) < type_.least:
-            raise ExiError(f"{len(value)} bytes, at least {type_.least} are needed")
+        least, most = (type_.least, type_.most) if self._strict else (0, type_.limit)
+        if not least <= len(value) <= most:
+            raise ExiError(_wrong_length(len(value), "bytes", type_))
         self._writer.write_unsigned(len(value))
         self._writer.write_bytes(value)
+
+
+def _wrong_length(length: int, unit: str, type_: Text | Binary) -> str:
+    bound = f"at least {type_.least}" if length < type_.least else f"at most {type_.most}"
+    return f"{length} {unit}, {bound} are allowed"
 
 
 def is_xml_character(character: str) -> bool:

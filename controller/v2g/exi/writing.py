@@ -196,7 +196,7 @@ class WriterSource(Source):
         elif isinstance(type_, Text | Binary):
             self._flush()
             kind = "text" if isinstance(type_, Text) else "binary"
-            if isinstance(type_, Binary) and type_.least:
+            if type_.least:
                 self.deviate_if(f"len({local}) < {type_.least}")
             self.put(f"m = put_{kind}(m, {local}, {type_.most})")
         elif isinstance(type_, Integer):

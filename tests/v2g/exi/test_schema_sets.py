@@ -120,7 +120,7 @@ def test_elements_keep_the_namespace_of_the_class_that_declares_them() -> None:
     ("order", "path", "reason"),
     [
         (Order(number=0, key=b"1234"), "Order.Number", "0 is not in 1..4294967295"),
-        (Order(number=1, key=b"123"), "Order.Key", "3 bytes, at least 4 are needed"),
+        (Order(number=1, key=b"123"), "Order.Key", "3 bytes, at least 4 are allowed"),
         (
             Order(number=1, key=b"1234", cash=1, card="x"),
             "Order.Card",
