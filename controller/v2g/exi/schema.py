@@ -215,6 +215,7 @@ class Declared:
 
     __slots__ = ()
     NAMESPACE: ClassVar[str] = ""
+    RECURS: ClassVar[bool] = False  # the next message will most likely have the very same object
     __dataclass_fields__: ClassVar[dict[str, "dataclasses.Field[Any]"]]
 
     def __init__(self, **values: object) -> None:

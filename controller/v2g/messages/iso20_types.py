@@ -119,6 +119,8 @@ class ResponseCode(ExiEnum):
 class MessageHeader(TypesElement):
     """Header of every message; `time_stamp` in seconds since 1970."""
 
+    RECURS = True
+
     session_id: bytes = element("SessionID", SESSION_ID)
     time_stamp: int = element("TimeStamp", UNSIGNED_LONG)
     signature: xmldsig.Signature | None = element(
@@ -225,6 +227,8 @@ class DynamicClResControlMode(ClResControlMode):
 @declare()
 class DisplayParameters(TypesElement):
     """What a charger may show of the car's battery; times in seconds, SoC in percent."""
+
+    RECURS = True
 
     present_soc: int | None = element("PresentSOC", PERCENT, default=None)
     minimum_soc: int | None = element("MinimumSOC", PERCENT, default=None)
