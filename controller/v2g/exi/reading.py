@@ -185,6 +185,8 @@ class ReaderSource(Source):
             self._value(step.slot, step.choices[0][1], "x")
             self._flush()
             self.put("items.append(x)")
+            with self.block("if not len(items) & 7:"):
+                self.put("m &= (1 << s) - 1")
             if step.most == UNBOUNDED:
                 self.deviate_if(f"len(items) > {step.bound}")
                 self._event(state, step.first)
