@@ -19,6 +19,7 @@ from operator import attrgetter
 from controller.v2g.exi.schema import (
     ANY,
     INFO,
+    STRING,
     UNBOUNDED,
     Declared,
     ExiEnum,
@@ -31,6 +32,8 @@ from controller.v2g.exi.schema import (
 
 NOTHING: Mapping[str, Collection[str]] = types.MappingProxyType({})
 NO_INFO = TypeInfo("", False, False, None, False)
+WILDCARD = "any element"
+MIXED = "text between elements"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,20 +41,20 @@ class Slot:
     """One field of a class, or an implied parent of fields (then `attr` is empty)."""
 
     attr: str
-    kind: str  # "element", "attribute", "text"
+    kind: str  # as in `Spec`
     name: str
-    options: "tuple[tuple[str, ValueType], ...]"  # more than one for a substitution group
+    options: "tuple[tuple[str, ValueType], ...]"  # several for a substitution group or a wildcard
     many: bool
     namespace: str = ""  # "" where each option has that of its class
 
 
 @dataclass(frozen=True, eq=False)
 class Event:
-    """What an event code stands for; without a slot it is the end of the element."""
+    """What an event code stands for; without a slot and a name it is the end of the element."""
 
-    slot: Slot | None
+    slot: Slot | None  # None too where content of that kind is refused
     name: str
-    type: "ValueType | None"  # None: end, wildcard, or text between elements
+    type: "ValueType | None"  # None: end or wildcard
     after: "State | None"
 
 
@@ -90,12 +93,13 @@ class State:
     @cached_property
     def events(self) -> tuple[Event, ...]:
         """The events of the first level, in the order of their codes."""
-        made = sorted(_first(self._type, self.row), key=lambda event: event.slot is None)
+        made = sorted(_first(self._type, self.row), key=lambda event: event.name == WILDCARD)
         if all(particle.is_optional for particle in self.row):
             made.append(Event(None, "", None, None))
         attributes = [p for p in self.row if isinstance(p.of, Slot) and p.of.kind == "attribute"]
         if self._type.mixed and all(particle.is_optional for particle in attributes):
-            made.append(Event(None, "text between elements", None, self))
+            content = self._type.state(self.row[len(attributes) :])
+            made.append(Event(self._type.mixed_slot, MIXED, STRING, content))
         return tuple(made)
 
     @cached_property
@@ -107,11 +111,13 @@ class State:
 def _first(type_: "ComplexType", row: Row, tail: Row = ()) -> Iterator[Event]:
     for index, particle in enumerate(row):
         after = particle.rest() + row[index + 1 :] + tail
-        if isinstance(particle.of, Slot):
+        if isinstance(particle.of, Slot) and particle.of.kind == "wildcard":
+            yield Event(particle.of, WILDCARD, None, type_.state(after))
+        elif isinstance(particle.of, Slot):
             for name, value_type in particle.of.options:
                 yield Event(particle.of, name, value_type, type_.state(after))
         elif isinstance(particle.of, Wildcard):
-            yield Event(None, "wildcard", None, type_.state(after))
+            yield Event(None, WILDCARD, None, type_.state(after))
         else:
             for option in particle.of:
                 yield from _first(type_, option, after)
@@ -130,6 +136,8 @@ class ComplexType:
         self.element = info.element
         self.is_abstract = info.abstract
         self.mixed = info.mixed
+        self.mixed_slot: Slot | None = None
+        self.order_attr = ""  # field for the document order, where it is kept
         self.row = row
         self._states: dict[Row, State] = {}
 
@@ -141,7 +149,8 @@ class ComplexType:
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """The slots of this very element; those below an implied parent are the parent's."""
-        return tuple(dict.fromkeys(slots_in(self.row)))
+        mixed = [self.mixed_slot] if self.mixed_slot else []
+        return tuple(dict.fromkeys([*slots_in(self.row), *mixed]))
 
     def state(self, row: Row) -> State:
         """Return the state before `row`."""
@@ -193,32 +202,41 @@ class Grammar:
         """Return the grammar of a declared class."""
         if cls not in self.types:
             made = self.types[cls] = ComplexType(cls, ())
-            made.row = self._content(cls)
+            self._fill(made, cls)
         return self.types[cls]
 
-    def _content(self, cls: type[Declared]) -> Row:
+    def _fill(self, made: ComplexType, cls: type[Declared]) -> None:
         hints = typing.get_type_hints(cls)
-        pairs = [
-            (self._slot(cls, f.name, hints[f.name], f.metadata["exi"]), f) for f in fields(cls)
-        ]
-        named = [(slot, f.metadata["exi"], f.default is None) for slot, f in pairs]
-        attributes = [item for item in named if item[0].kind == "attribute"]
-        attributes.sort(key=lambda item: item[0].name)
-        content = [item for item in named if item[0].kind != "attribute"]
-        info = INFO[cls]
-        row = tuple(_particle(*item) for item in attributes)
-        if info.content is None:
-            row += tuple(self._particles(content))
+        named: dict[str, list[tuple[Slot, Spec, bool]]] = {}
+        for field in fields(cls):
+            spec: Spec = field.metadata["exi"]
+            kind = "element" if spec.kind == "text" else spec.kind
+            slot = self._slot(cls, field.name, hints[field.name], spec)
+            named.setdefault(kind, []).append((slot, spec, field.default is None))
+        attributes = sorted(named.get("attribute", []), key=lambda item: item[0].name)
+        content = named.get("element", [])
+        for slot, _, _ in named.get("mixed", []):
+            made.mixed_slot = slot
+        for slot, _, _ in named.get("order", []):
+            made.order_attr = slot.attr
+        made.row = tuple(_particle(*item) for item in attributes)
+        group = INFO[cls].content
+        if group is None:
+            made.row += tuple(self._particles(content))
         else:
-            row += (_group(info.content, {slot.name: slot for slot, _, _ in content}),)
-        return row
+            slots: dict[str | Wildcard, Slot] = {slot.name: slot for slot, _, _ in content}
+            if "wildcard" in named:
+                slots[ANY] = named["wildcard"][0][0]
+            made.row += (_group(group, slots),)
 
     def _slot(self, owner: type[Declared], attr: str, hint: object, spec: Spec) -> Slot:
         many = typing.get_origin(hint) is tuple
         if many or typing.get_origin(hint) is types.UnionType:
             hint = typing.get_args(hint)[0]
         options: tuple[tuple[str, ValueType], ...]
-        if spec.type is not None:
+        if spec.kind == "order":
+            options = ()
+        elif spec.type is not None:
             options = ((spec.name, spec.type),)
         elif isinstance(hint, type) and issubclass(hint, ExiEnum):
             options = ((spec.name, hint),)
@@ -231,8 +249,8 @@ class Grammar:
         return Slot(attr, spec.kind, spec.name, options, many, namespace)
 
     def _options(self, spec: Spec, cls: type[Declared]) -> tuple[tuple[str, ValueType], ...]:
-        info = INFO[cls]
-        if not (info.head and info.element == spec.name):
+        info = INFO.get(cls, NO_INFO)
+        if spec.kind != "wildcard" and not (info.head and info.element == spec.name):
             return ((spec.name, self.type_of(cls)),)
         members = [c for c in INFO if issubclass(c, cls) and INFO[c].element]
         members.sort(key=lambda member: INFO[member].element)
@@ -286,12 +304,12 @@ def _particle(slot: Slot, spec: Spec, is_optional: bool) -> Particle:
     return Particle(slot, 0 if is_optional else spec.least, spec.most)
 
 
-def _group(part: "str | Wildcard | Group", slots: dict[str, Slot]) -> Particle:
+def _group(part: "str | Wildcard | Group", slots: dict[str | Wildcard, Slot]) -> Particle:
     """Return the particle of a declared model group."""
     if isinstance(part, str):
         return Particle(slots[part], 1, 1)
     if isinstance(part, Wildcard):
-        return Particle(ANY, 1, 1)
+        return Particle(slots.get(ANY, ANY), 1, 1)
     inner = [_group(each, slots) for each in part.parts]
     rows = (tuple(inner),) if part.kind == "sequence" else tuple((each,) for each in inner)
     return Particle(rows, part.least, part.most)
