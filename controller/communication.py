@@ -9,6 +9,7 @@ have no other way to move anything. `driver_communication` puts sockets around t
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from controller.plc.modem import Modem
@@ -69,6 +70,15 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 0.03
 """Three heartbeats fit into the interlock's patience of 100 ms, so one may be lost or late."""
 
+REALTIME_GONE = InterlockReport(
+    close_contactors=False,
+    energise=False,
+    reasons=("the realtime process is gone",),
+    latched="the realtime process is gone",
+    emergency=True,
+)
+"""What a dead realtime process would have said last: tell the vehicle at once."""
+
 TO_REALTIME = (
     Heartbeat,
     DutyRequest,
@@ -95,37 +105,52 @@ class Communication:
         self._sequence = 0
         self._heartbeat_at = 0.0
         self._phase = self.station.phase
+        self._cores_at = self._earliest_core()
+        """Kept, because a heartbeat moves no core: most turns of a session are only that."""
+        self._receivers: dict[type[Output], Callable[[Any, float], list[Output]]] = {
+            FrameReceived: self._receive_frame,
+            DatagramReceived: lambda i, now: self.sdp.receive_data(i.data, i.sender, now),
+            DataReceived: lambda i, now: self.session.receive_data(i.data, now),
+            ConnectionMade: lambda i, now: self.session.connection_made(now),
+            ConnectionLost: lambda i, now: self.session.connection_lost(now),
+        }
 
     def receive(self, item: Output, now: float) -> list[Output]:
         """Take one input: a frame, a datagram, connection events, or a signal of realtime."""
-        match item:
-            case FrameReceived():
-                out = self.modem.receive_frame(item.frame, now)
-                out += self.slac.receive_frame(item.frame, now)
-            case DatagramReceived():
-                out = self.sdp.receive_data(item.data, item.sender, now)
-            case DataReceived():
-                out = self.session.receive_data(item.data, now)
-            case ConnectionMade():
-                out = self.session.connection_made(now)
-            case ConnectionLost():
-                out = self.session.connection_lost(now)
-            case _:
-                return self._finish(self._router.dispatch([item], now)[1:], now)
-        return self._finish(self._router.dispatch(out, now), now)
+        receive = self._receivers.get(type(item))
+        if receive is None:
+            out = self._router.dispatch([item], now)[1:]
+        else:
+            out = self._router.dispatch(receive(item, now), now)
+        self._cores_at = self._earliest_core()
+        return self._finish(out, now)
+
+    def _receive_frame(self, item: FrameReceived, now: float) -> list[Output]:
+        return self.modem.receive_frame(item.frame, now) + self.slac.receive_frame(item.frame, now)
+
+    def realtime_lost(self, now: float) -> list[Output]:
+        """Act on the end of the other process: nobody there to permit or measure any more."""
+        return self.receive(REALTIME_GONE, now)
 
     def handle_timer(self, now: float) -> list[Output]:
         """Let each core act on its deadline, and beat."""
         out: list[Output] = []
-        for core in self._cores:
-            at = core.next_timer()
-            if at is not None and at <= now:
-                out += core.handle_timer(now)
-        return self._finish(self._router.dispatch(out, now), now)
+        if now >= self._cores_at:
+            for core in self._cores:
+                at = core.next_timer()
+                if at is not None and at <= now:
+                    out += core.handle_timer(now)
+            self._router.dispatch(out, now)
+            self._cores_at = self._earliest_core()
+        return self._finish(out, now)
 
-    def next_timer(self) -> float | None:
-        """Return the earliest deadline of all cores."""
-        return earliest([self._heartbeat_at, *(core.next_timer() for core in self._cores)])
+    def next_timer(self) -> float:
+        """Return the earliest deadline of all cores, or of the heartbeat."""
+        return min(self._heartbeat_at, self._cores_at)
+
+    def _earliest_core(self) -> float:
+        at = earliest([core.next_timer() for core in self._cores])
+        return inf if at is None else at
 
     def _finish(self, out: list[Output], now: float) -> list[Output]:
         """Add the heartbeat when it is due, and at once when the phase has changed."""

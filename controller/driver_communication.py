@@ -69,9 +69,10 @@ class Sockets:
             **dict.fromkeys(TO_REALTIME, lambda o, now: realtime.send_signal(o)),
         }
         self.node = Node(name, core, self._carry_out, record)
-        self._receive = core.receive
+        self._core = core
         loop.add(self.node)
         realtime.on_signal(self._feed)
+        realtime.on_lost = self._realtime_lost
         loop.watch(realtime.fileno(), realtime.receive)
         loop.watch(sdp.fileno(), self._datagram)
         if link is not None:
@@ -80,12 +81,16 @@ class Sockets:
             loop.watch(listener.fileno(), self._accept)
 
     def _feed(self, item: Output, now: float) -> list[Output]:
-        return self.node.feed(self._receive, item, now)
+        return self.node.feed(self._core.receive, item, now)
 
     def _carry_out(self, output: Output, now: float) -> None:
         carry = self._carry.get(type(output))
         if carry is not None:
             carry(output, now)
+
+    def _realtime_lost(self, now: float) -> None:
+        self._loop.watch(self._realtime.fileno(), None)
+        self.node.finish(self._core.realtime_lost(now), now)
 
     # modem and SDP
 

@@ -112,10 +112,10 @@ class Judge(Generic[Seen]):
     """Applies one table, period by period, and remembers what latched."""
 
     def __init__(self, rules: Sequence[Rule[Seen]], config: InterlockConfig) -> None:
-        self._rules: list[tuple[int, Rule[Seen], Predicate[Seen]]] = [
-            (index, rule, rule.is_wrong) for index, rule in enumerate(rules)
-        ]
+        self._rules = tuple(rules)
+        self._predicates = tuple(rule.is_wrong for rule in rules)
         self._config = config
+        self._never: list[float | None] = [None] * len(self._rules)
         # Since when each row is wrong; "since ever" until it was seen to be right.
         self._since: list[float | None] = [-inf] * len(self._rules)
         self._granted = False
@@ -146,10 +146,14 @@ class Judge(Generic[Seen]):
     def _apply(self, seen: Seen) -> tuple[bool, bool, list[str]]:
         close = energise = True
         reasons: list[str] = []
-        since, config = self._since, self._config
-        for index, rule, is_wrong in self._rules:
-            if not is_wrong(seen, config):
-                since[index] = None
+        config = self._config
+        wrong = [is_wrong(seen, config) for is_wrong in self._predicates]
+        if not any(wrong):
+            self._since[:] = self._never
+            return close, energise, reasons
+        for index, rule in enumerate(self._rules):
+            if not wrong[index]:
+                self._since[index] = None
                 continue
             if not self._counts(index, rule, seen.now):
                 continue

@@ -45,7 +45,7 @@ class Channel:
         self.on: dict[bytes, Callable[[bytes, float], None]] = {}
         """Handlers by tag; a signal's handler is set with `on_signal`."""
         self.on_lost: Callable[[float], None] | None = None
-        """Called once when the other process is gone."""
+        """Called once when the other process is gone; its descriptor stays readable until then."""
 
     @classmethod
     def from_fd(cls, fd: int, *, may_wait: bool = False) -> Channel:
@@ -70,13 +70,11 @@ class Channel:
         self.on[SIGNAL] = handle
 
     def send(self, tag: bytes, body: bytes) -> None:
-        """Send one packet; a vanished peer is noticed here or at the next read, not raised."""
+        """Send one packet; a vanished peer is not raised here, but noticed at the next read."""
         try:
             self.sock.send(tag + body, self._flags)
-        except BlockingIOError:
-            self.dropped += 1
         except OSError:
-            self.lost = True
+            self.dropped += 1
 
     def send_signal(self, signal: Output) -> None:
         """Send one signal."""

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 USAGE_ERROR = 2
-"""Exit code for wrong arguments, files and configuration; 1 is a session that did not go well."""
+"""Exit code for wrong arguments, files and configuration."""
+SESSION_FAILED = 1
+"""Exit code of a session that did not go as it should, or whose output nobody read."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C where there was no session to stop (128 + SIGINT)."""
@@ -80,11 +82,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
     try:
         code: int = args.run(args)
+        sys.stdout.flush()
     except ControllerError as error:
         sys.stderr.write(f"ccs-pilot: {error}\n")
         return USAGE_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # the reader has seen enough: `| head`
+        from controller.view import discard
+
+        discard(sys.stdout)
+        return SESSION_FAILED
     return code
 
 

@@ -76,11 +76,34 @@ class _Realtime:
         self._believed = Phase.IDLE
         self._session_wants_closed = False
         self._reported_at = -inf
+        self._timer_at: float | None = None
+        """Kept, because most heartbeats change nothing."""
 
     def receive(self, item: Output, now: float) -> list[Output]:
         """Take the hardware's inputs or one request; what is no request is ignored."""
         handler = self._handlers.get(type(item))
-        return [] if handler is None else handler(item, now)
+        if handler is None:
+            return []
+        out = handler(item, now)
+        if out or type(item) is not Heartbeat:
+            self._timer_at = self._earliest()
+        return out
+
+    def handle_timer(self, now: float) -> list[Output]:
+        """Let deadlines and permits run out."""
+        out = self._let_run_out(now)
+        self._timer_at = self._earliest()
+        return out
+
+    def next_timer(self) -> float | None:
+        """Return the earliest deadline of the cores."""
+        return self._timer_at
+
+    def _earliest(self) -> float | None:
+        raise NotImplementedError  # pragma: no cover
+
+    def _let_run_out(self, now: float) -> list[Output]:
+        raise NotImplementedError  # pragma: no cover
 
     def _heartbeat(self, item: Heartbeat, now: float) -> list[Output]:
         if item.sequence <= self._sequence:
@@ -106,7 +129,9 @@ class _Realtime:
         """Act on the end of the other process: its last heartbeat counts no more."""
         self._heartbeat_at, self._sequence = -inf, -1
         self._session_wants_closed = False
-        return self._decide(now)
+        out = self._decide(now)
+        self._timer_at = self._earliest()
+        return out
 
 
 class EvseRealtime(_Realtime):
@@ -132,6 +157,8 @@ class EvseRealtime(_Realtime):
             DutyRequest: self.pilot.receive_signal,
             OutputRequest: self._output_request,
         }
+        self._seen = Snapshot(now=0.0)
+        self._timer_at = self._earliest()
 
     @property
     def settled(self) -> bool:
@@ -142,14 +169,12 @@ class EvseRealtime(_Realtime):
             and not self.pilot.is_pending
         )
 
-    def next_timer(self) -> float | None:
-        """Return the earliest deadline of the cores."""
+    def _earliest(self) -> float | None:
         return earliest(
             (self.pilot.next_timer(), self.stage.next_timer(), self.contactors.next_timer())
         )
 
-    def handle_timer(self, now: float) -> list[Output]:
-        """Let deadlines and permits run out."""
+    def _let_run_out(self, now: float) -> list[Output]:
         out = self.pilot.handle_timer(now) + self.stage.handle_timer(now)
         out += self.contactors.handle_timer(now)
         return self._follow(out, now) + self._decide(now)
@@ -166,14 +191,14 @@ class EvseRealtime(_Realtime):
     def _take_inputs(self, inputs: EvseInputs, now: float) -> list[Output]:
         stage, contactors = self.stage, self.contactors
         out = self.pilot.receive_sample(inputs.pilot, now)
-        if self._inputs is None or inputs.envelope != self._inputs.envelope:
+        last, self._inputs = self._inputs, inputs
+        if last is None or inputs.envelope != last.envelope:
             envelope = inputs.envelope
             if not self._hardware_interlock:
                 envelope = bench_envelope(envelope)
             out += stage.receive_signal(envelope, now)
-        if self._inputs is None or inputs.isolation.taken_at != self._inputs.isolation.taken_at:
+        if last is None or inputs.isolation.taken_at != last.isolation.taken_at:
             out += stage.receive_sample(inputs.isolation, now)
-        self._inputs = inputs
         out += contactors.receive_sample(inputs.contactors, now)
         out += contactors.receive_sample(inputs.output, now)
         out += stage.receive_sample(inputs.contactors, now)
@@ -198,7 +223,7 @@ class EvseRealtime(_Realtime):
         """Let the interlock look, and obey in the same period; who is blind permits nothing."""
         if self._inputs is None:
             return []
-        permits = self.interlock.evaluate(self._snapshot(now))
+        permits = self.interlock.evaluate(self._look(self._inputs, now))
         out = self.contactors.receive_signal(permits, now)
         out += self._follow(self.stage.receive_signal(permits, now), now)
         report = self.interlock.report
@@ -208,11 +233,10 @@ class EvseRealtime(_Realtime):
             out.append(report)
         return out + self._report(now)
 
-    def _snapshot(self, now: float) -> Snapshot:
-        snapshot = Snapshot(now=now)
-        inputs, stage = self._inputs, self.stage
-        if inputs is None:
-            return snapshot
+    def _look(self, inputs: EvseInputs, now: float) -> Snapshot:
+        """Put everything known into the snapshot, field by field."""
+        snapshot, stage = self._seen, self.stage
+        snapshot.now = now
         snapshot.pilot = self.pilot.state
         snapshot.pilot_age_s = now - self.pilot.sample_at
         snapshot.diode_ok = self.pilot.diode_ok
@@ -238,35 +262,17 @@ class EvseRealtime(_Realtime):
         return snapshot
 
     def _report(self, now: float) -> list[Output]:
-        report = self.stage.report(now)
         last = self._reported_power
-        if last is not None and now - self._reported_at < REPORT_S and _same(report, last):
+        if last is not None and now - self._reported_at < REPORT_S and self.stage.is_as_in(last, now):
             return []
-        self._reported_power, self._reported_at = report, now
-        return [report]
+        self._reported_power, self._reported_at = self.stage.report(now), now
+        return [self._reported_power]
 
     def _reset(self, item: ResetRequest, now: float) -> list[Output]:
         self.interlock.receive_signal(item)
         if self.pilot.state.letter != "A":
             return []
         return self.contactors.reset(now)
-
-
-def _same(a: PowerReport, b: PowerReport) -> bool:
-    """Report the same to a vehicle, whenever it was measured (0.1 V and 0.1 A are the same)."""
-    return (
-        a.cable_check is b.cable_check
-        and a.isolation is b.isolation
-        and a.contactors_closed is b.contactors_closed
-        and a.output_on is b.output_on
-        and a.valid is b.valid
-        and abs(a.voltage_v - b.voltage_v) < 0.1
-        and abs(a.current_a - b.current_a) < 0.1
-        and a.power_limited is b.power_limited
-        and a.current_limited is b.current_limited
-        and a.voltage_limited is b.voltage_limited
-        and a.envelope is b.envelope
-    )
 
 
 class PevRealtime(_Realtime):
@@ -283,18 +289,18 @@ class PevRealtime(_Realtime):
         self._reported_interlock = self.interlock.report
         self._reported: InletReport | None = None
         self._handlers |= {PevInputs: self._take_inputs, S2Request: self.pilot.receive_signal}
+        self._seen = VehicleSnapshot(now=0.0)
+        self._timer_at = self._earliest()
 
     @property
     def settled(self) -> bool:
         """Nothing is in motion: the next inputs matter only if they differ."""
         return self.contactors.state in RESTING and not self.pilot.is_pending
 
-    def next_timer(self) -> float | None:
-        """Return the earliest deadline of the cores."""
+    def _earliest(self) -> float | None:
         return earliest((self.pilot.next_timer(), self.contactors.next_timer()))
 
-    def handle_timer(self, now: float) -> list[Output]:
-        """Let deadlines and permits run out."""
+    def _let_run_out(self, now: float) -> list[Output]:
         out = self.pilot.handle_timer(now) + self.contactors.handle_timer(now)
         return out + self._decide(now)
 
@@ -312,7 +318,7 @@ class PevRealtime(_Realtime):
     def _decide(self, now: float) -> list[Output]:
         if self._inputs is None:
             return []
-        permits = self.interlock.evaluate(self._snapshot(now))
+        permits = self.interlock.evaluate(self._look(self._inputs, now))
         out = self.contactors.receive_signal(permits, now)
         report = self.interlock.report
         if report is not self._reported_interlock:
@@ -320,12 +326,10 @@ class PevRealtime(_Realtime):
             out.append(report)
         return out + self._report(now)
 
-    def _snapshot(self, now: float) -> VehicleSnapshot:
-        snapshot = VehicleSnapshot(now=now)
-        inputs = self._inputs
-        if inputs is None:
-            return snapshot
-        vehicle = inputs.vehicle
+    def _look(self, inputs: PevInputs, now: float) -> VehicleSnapshot:
+        """Put everything known into the snapshot, field by field."""
+        snapshot, vehicle = self._seen, inputs.vehicle
+        snapshot.now = now
         snapshot.plugged = self.pilot.state.plugged
         snapshot.digital = self.pilot.state.is_digital
         snapshot.inlet_age_s = now - self.pilot.sample_at

@@ -204,8 +204,8 @@ def _play(
             else BenchWorld(charger, car, args.seed, sides[0])
         )
         site = RunningSite(scene, world, view)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, site.stop)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, site.interrupt)
         summary = site.run()
     finally:
         view.close()

@@ -21,7 +21,7 @@ from controller.communication import (
 )
 from controller.config import CarConfig, ChargerConfig
 from controller.cp.sim import PilotCircuit
-from controller.loop import Node, Record, SimLoop, Timed, stopwatch
+from controller.loop import Core, Node, Record, SimLoop, Timed, stopwatch
 from controller.plc.pib import SLAC_EVSE, SLAC_PEV
 from controller.plc.sim import SimPowerline, seeded_rng
 from controller.plc.sim_modem import SimModem
@@ -167,11 +167,16 @@ class World:
         self.emergency_stop = True
         self.on_change()
 
-    def drop_watchdog(self) -> None:
-        """Do what the external watchdog does when the realtime process is gone: all off."""
-        self.circuit.evse_contactors.set_closed(False)
-        self.circuit.setpoint = SetOutput(0.0, 0.0, on=False)
-        self.pilot.duty = 1.0
+    def drop_watchdog(self, side: str = "evse") -> None:
+        """Do what the external watchdog does when a side's realtime process is gone: all off."""
+        if side == "pev":
+            self.circuit.inlet_contactors.set_closed(False)
+            self.pilot.s2_closed = False
+        else:
+            self.circuit.evse_contactors.set_closed(False)
+            self.circuit.setpoint = SetOutput(0.0, 0.0, on=False)
+            self.pilot.duty = 1.0
+        self.on_change()
 
     # --- hardware ------------------------------------------------------------------------------
 
@@ -288,9 +293,14 @@ class Frames:
         self._inputs = inputs
         self._period_s = period_s
         self.deadline = 0.0
+        self.stopped = False
+        """No inputs arrive any more; the core's own deadlines still run."""
 
     def fire(self, now: float) -> None:
         """Run one frame."""
+        if self.stopped:
+            self.deadline = now + RESTING_PERIOD_S
+            return
         core = self._node.core
         self._node.feed(core.receive, self._inputs(now), now)  # type: ignore[attr-defined]
         settled = core.settled  # type: ignore[attr-defined]
@@ -299,6 +309,44 @@ class Frames:
     def poke(self, now: float) -> None:
         """Something changed: look again a period from now."""
         self.deadline = min(self.deadline, now + self._period_s)
+
+
+class HangingNode(Node):
+    """A node that can hang as a process does: no deadline wakes it, what arrives waits for it."""
+
+    def __init__(
+        self,
+        name: str,
+        core: Core,
+        carry_out: Callable[[Output, float], None],
+        record: Record,
+        hangs: Callable[[], bool],
+    ) -> None:
+        super().__init__(name, core, carry_out, record)
+        self._hangs = hangs
+        self._waiting: list[tuple[Callable[..., list[Output]], object]] = []
+
+    def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
+        """Give one input to the core, after those that waited while it hung."""
+        if self._hangs():
+            self._waiting.append((receive, item))
+            return []
+        if self._waiting:
+            self._catch_up(now)
+        return super().feed(receive, item, now)
+
+    def fire(self, now: float) -> list[Output]:
+        """Let the core act; one that hangs looks again a little later."""
+        if self._hangs():
+            self.deadline = now + RESTING_PERIOD_S
+            return []
+        self._catch_up(now)
+        return super().fire(now)
+
+    def _catch_up(self, now: float) -> None:
+        waiting, self._waiting = self._waiting, []
+        for receive, item in waiting:
+            super().feed(receive, item, now)
 
 
 class SimWorld:
@@ -337,11 +385,13 @@ class SimWorld:
                 "pev", PevCommunication(car, host_mac("pev"), rng)
             ),
         }
-        self._frames = (
-            Frames(self.nodes["evse.realtime"], self.world.evse_inputs, charger.realtime.period_s),
-            Frames(self.nodes["pev.realtime"], self.world.pev_inputs, car.realtime.period_s),
-        )
-        everything: list[Timed] = [*self.nodes.values(), *self._frames]
+        self.frames = {
+            "evse": Frames(
+                self.nodes["evse.realtime"], self.world.evse_inputs, charger.realtime.period_s
+            ),
+            "pev": Frames(self.nodes["pev.realtime"], self.world.pev_inputs, car.realtime.period_s),
+        }
+        everything: list[Timed] = [*self.nodes.values(), *self.frames.values()]
         for timed in everything:
             self.loop.add(timed)
         self.world.powerline.on_queued = lambda at: self.loop.call_at(at, self._powerline_due)
@@ -381,7 +431,8 @@ class SimWorld:
             observe(now, node, direction, item)
 
     def _poke(self) -> None:
-        for frames in self._frames:
+        self.network.cut = not self.world.pilot.plugged
+        for frames in self.frames.values():
             frames.poke(self.now)
 
     def _realtime(self, side: str, core: EvseRealtime | PevRealtime) -> Node:
@@ -421,12 +472,12 @@ class SimWorld:
                 case CloseConnection():
                     self.network.close(side, now)
 
-        return Node(f"{side}.communication", core, carry_out, self._record)
+        return HangingNode(
+            f"{side}.communication", core, carry_out, self._record, lambda: side in self.silent
+        )
 
     def _feed(self, name: str, item: Output, now: float) -> None:
         node = self.nodes[name]
-        if self.silent and name.partition(".")[0] in self.silent and name.endswith("communication"):
-            return
         if type(item) is not DataReceived:
             node.feed(node.core.receive, item, now)  # type: ignore[attr-defined]
             return

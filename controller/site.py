@@ -13,6 +13,9 @@ Links. With TAP devices each communication process lives in a network of its own
 the wire between them: it reads Ethernet frames, gives them to the simulated modems, and writes what
 comes out at the other side. Without the privileges, HomePlug frames go through a Unix socket and IP
 through loopback.
+
+Faults. A process that dies, or says nothing for too long and is killed, ends the scene - but not at
+once: the rest goes on for a moment, so that the other halves do what they do without it.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller import __version__, ipc, netns, signals_json
 from controller.errors import PortError, WireError
-from controller.loop import NEVER, Loop, utc_stamp, wall_time
+from controller.loop import NEVER, Loop, LoopTimer, utc_stamp, wall_time
 from controller.plc.driver_tap import open_tap
 from controller.process import LOOPBACK, READY, TAP_NAME
 from controller.report import Report
@@ -51,13 +54,15 @@ if TYPE_CHECKING:
 
 START_PATIENCE_S = 30.0
 """A process that is not ready by then (a very slow machine) ends the run."""
+CHILD_PATIENCE_S = 10
+"""Wall seconds after which a process that says nothing is hung: it is killed."""
 LONGEST_FRAME = 1514
 SETTLE_S = 2.0
 """Session time between the end of the session and the end of the scene, or unplugging."""
 PLUG_AT_S = 1.0
 LONGEST_SESSION_S = 4 * 3600.0
 GRACE_S = 60.0
-"""Session time that a stop by the user may take before the site gives up waiting."""
+"""Session time that a stop by the user may take; then the emergency stop is pressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +89,9 @@ class Child:
 
     def __init__(self, name: str, command: list[str], fds: list[int], sock: socket.socket) -> None:
         self.name = name
-        self.channel = ipc.Channel(sock, may_wait=True)
+        self.channel = ipc.Channel(sock)
         self.waiting_for = False
+        self.silent_s = 0
         self.tap = -1
         self.process = subprocess.Popen(
             command, pass_fds=fds, stdin=subprocess.DEVNULL, start_new_session=True
@@ -137,11 +143,14 @@ class RunningSite:
         self._wall_at = 0.0
         self._end_at = NEVER
         self._unplug_at = NEVER
+        self._patience_ends_at = LONGEST_SESSION_S
         self._plugged = False
         self._given_up = ""
         self._folder = scene.folder or Path("sessions") / utc_stamp()
         self._keep: list[int | socket.socket] = []
         self._wires: dict[str, Callable[[bytes], int]] = {}
+        self._bell, self._button = socket.socketpair()
+        self._button.setblocking(False)
 
     # --- start and end ---------------------------------------------------------------------------
 
@@ -152,25 +161,36 @@ class RunningSite:
             self.view.say(f"link: {self.link} ({self.why})")
             self._start_children()
             self._start_clock()
+            self.loop.watch(self._bell.fileno(), self._rung)
             self.loop.run()
+            self._inspect()
         finally:
             self._close()
         return self._write_summary()
 
-    def stop(self, *_: object) -> None:
-        """Ctrl-C: first the driver's stop, then the emergency stop, then the end."""
+    def interrupt(self, *_: object) -> None:
+        """Handle a signal of the terminal, at any instant: only ring, the loop does the rest."""
+        with contextlib.suppress(OSError):
+            self._button.send(b"!")
+
+    def _rung(self, now: float) -> None:
+        for _ in self._bell.recv(64):
+            self.stop()
+
+    def stop(self, why: str = "driver pressed stop") -> None:
+        """Stop first as the driver would, then by the emergency stop, then at once."""
         self.stops += 1
-        if self.stops == 1:
+        if self.stops == 1 and self._plugged:
             self.view.say("stopping as the driver would (again: emergency stop)")
             side = "pev" if "pev" in self.children else "evse-communication"
-            self.children[side].channel.send_signal(StopRequest("driver pressed stop"))
-            self._end_at = min(self._end_at, self.now + GRACE_S)
-        elif self.stops == 2:
+            self.children[side].channel.send_signal(StopRequest(why))
+            self._patience_ends_at = self.now - self._origin + GRACE_S
+        elif self.stops == 2 and self._plugged:
             self.view.say("emergency stop (again: end at once)")
-            self.world.press_emergency_stop()
-            self._end_at = min(self._end_at, self.now + SETTLE_S)
+            self._give_up("emergency stop pressed")
         else:
-            self._give_up("ended by the user")
+            self._given_up = self._given_up or "ended by the user"
+            self.loop.stop()
 
     def _open_folder(self) -> None:
         try:
@@ -199,6 +219,7 @@ class RunningSite:
         for child in self.children.values():
             child.wait_ready()
             self._watch(child)
+        self.loop.add(LoopTimer(1.0, self._look_after, self.loop.now()))
 
     def _start(self, name: str, ipc_socket: socket.socket) -> None:
         ours, theirs = ipc.pair()
@@ -227,34 +248,72 @@ class RunningSite:
         channel.on[ipc.RECORD] = lambda body, now: self._record(body)
         channel.on_signal(lambda item, now: self._command(child, item))
         channel.on_lost = lambda now: self._child_lost(child)
-        self.loop.watch(channel.fileno(), channel.receive)
+
+        def readable(now: float) -> None:
+            child.silent_s = 0
+            channel.receive(now)
+
+        self.loop.watch(channel.fileno(), readable)
         if child.tap >= 0:
             self._tap(child.tap, "pev" if child.name == "pev" else "evse")
 
+    def _look_after(self, wall: float) -> None:
+        """Once a second: kill what has said nothing for too long (but not what only waits)."""
+        for child in self.children.values():
+            child.silent_s += 1
+            hung = child.waiting_for or self.scene.speed is None
+            if child.silent_s > CHILD_PATIENCE_S and hung and not child.channel.lost:
+                self._given_up = self._given_up or (
+                    f"the process {child.name} did not answer for {CHILD_PATIENCE_S} s"
+                )
+                child.process.kill()
+
     def _child_lost(self, child: Child) -> None:
         self.loop.watch(child.channel.fileno(), None)
-        if child.name == "evse-realtime":
-            self.world.drop_watchdog()
-        self._give_up(f"the process {child.name} ended unexpectedly")
+        if child.name != "evse-communication":
+            self.world.drop_watchdog("pev" if child.name == "pev" else "evse")
+        for other in self.children.values():
+            other.silent_s = 0
+        self._end_with(f"the process {child.name} ended unexpectedly")
+        if child.waiting_for:
+            self._done(child)
 
     def _give_up(self, reason: str) -> None:
+        """End now, safely: the emergency stop, and a moment for it to act."""
+        self.world.press_emergency_stop()
+        self._end_with(reason)
+
+    def _end_with(self, reason: str) -> None:
         self._given_up = self._given_up or reason
-        self.loop.stop()
+        self._patience_ends_at = NEVER
+        self._end_at = min(self._end_at, self.now + SETTLE_S)
 
     def _close(self) -> None:
         for child in self.children.values():
             child.close()
+        self._bell.close()
+        self._button.close()
         for wire in self._keep:
             os.close(wire) if isinstance(wire, int) else wire.close()
         self.loop.close()
         self._trace.close()
         self._capture.close()
 
+    def _inspect(self) -> None:
+        """Look at the hardware of a side whose own process can no longer tell."""
+        inputs = {"evse-realtime": self.world.evse_inputs, "pev": self.world.pev_inputs}
+        for name, read in inputs.items():
+            if name in self.children and self.children[name].channel.lost:
+                node = f"{name.partition('-')[0]}.hardware"
+                self.observe(self.now - self._origin, node, "in", read(self.now), 0)
+
     def _write_summary(self) -> dict[str, Any]:
         summary = self.report.summary(self.scene.car.car.target_soc_percent)
         summary |= {"link": self.link, "link_reason": self.why, "folder": str(self._folder)}
         summary |= {"session_s": round(self.now - self._origin, 3), "given_up": self._given_up}
         summary["energy_wh"] = round(self.world.energy_wh, 1)
+        if self._given_up and not self.report.reasons:
+            summary["reason"] = self._given_up
         path = self._folder / "summary.json"
         path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         return summary
@@ -277,6 +336,8 @@ class RunningSite:
         self.world.advance(self.now)
         self._powerline(self.world.powerline.handle_timer(self.now))
         for name, child in self.children.items():
+            if child.channel.lost:
+                continue
             if name == "evse-realtime":
                 child.channel.send_signal(self.world.evse_inputs(self.now))
             elif name == "pev":
@@ -287,11 +348,16 @@ class RunningSite:
         if self.scene.speed is not None:
             self._wall_at = max(self._wall_at + self.step_s / self.scene.speed, wall - 0.05)
             self.deadline = NEVER
+            self._go_on()
         else:
             self.deadline += self.step_s
 
     def _done(self, child: Child) -> None:
         child.waiting_for = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Make the next step when nobody is waited for any more."""
         if not any(c.waiting_for for c in self.children.values()):
             self.deadline = self._wall_at
 
@@ -305,10 +371,16 @@ class RunningSite:
             self._unplug_at = NEVER
             self.world.unplug()
             self._end_at = self.now + SETTLE_S
+        if self.view.lost and not self.stops:
+            self.stop("nobody reads the output")
         if self.now >= self._end_at:
             self.loop.stop()
-        elif at >= LONGEST_SESSION_S:
-            self._give_up(f"no end within {LONGEST_SESSION_S / 3600:g} hours")
+        elif at >= self._patience_ends_at:
+            self._give_up(
+                f"no end within {GRACE_S:g} s of the stop"
+                if self.stops
+                else f"no end within {LONGEST_SESSION_S / 3600:g} hours"
+            )
 
     # --- what comes from the processes -----------------------------------------------------------
 

@@ -6,6 +6,8 @@ redraws with `rich` on a terminal. Neither knows where the records come from.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -53,6 +55,9 @@ LOOP_MESSAGES = ("CurrentDemand", "CableCheck", "PreCharge", "WeldingDetection")
 class View(Protocol):
     """Something that shows records."""
 
+    lost: bool
+    """Nobody is there to read any more (a closed pipe, a full disk)."""
+
     def observe(self, now: float, node: str, direction: str, item: Any) -> None:  # noqa: ANN401
         """Take one record."""
 
@@ -61,6 +66,12 @@ class View(Protocol):
 
     def close(self) -> None:
         """Leave the terminal as it was."""
+
+
+def discard(stream: TextIO) -> None:
+    """Let what a stream still holds go nowhere; Python would flush it once more at its end."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _mac(mac: bytes) -> str:
@@ -131,6 +142,7 @@ class PlainView:
     """One line an event: time, who, what."""
 
     def __init__(self, stream: TextIO = sys.stdout) -> None:
+        self.lost = False
         self._stream = stream
         self._last = ""
         self._repeats = 0
@@ -168,9 +180,15 @@ class PlainView:
         self.say(f"{now:9.3f} s  {who:<5} {text}")
 
     def say(self, line: str) -> None:
-        """Print one line of text that is not a record."""
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        """Print one line of text that is not a record; once that fails, print no more."""
+        if self.lost:
+            return
+        try:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        except OSError:
+            self.lost = True
+            discard(self._stream)
 
     def close(self) -> None:
         """Nothing to restore."""
@@ -182,6 +200,7 @@ class LiveView:
     def __init__(self, console: Console, title: str) -> None:
         from rich.live import Live
 
+        self.lost = False
         self._console = console
         self._title = title
         self._cells: dict[tuple[str, str], str] = {}
@@ -222,11 +241,15 @@ class LiveView:
 
     def say(self, line: str) -> None:
         """Print one line above the table."""
-        self._console.print(line, markup=False, highlight=False)
+        try:
+            self._console.print(line, markup=False, highlight=False)
+        except OSError:
+            self.lost = True
 
     def close(self) -> None:
         """Draw once more and stop."""
-        self._live.stop()
+        with contextlib.suppress(OSError):
+            self._live.stop()
 
 
 ROWS = (

@@ -109,6 +109,7 @@ class Modem(TableMachine):
         self._refused = False
         self._poll_at: float | None = None
         self._link_heard_at = 0.0
+        self._link_request = SendFrame(wire.build(wire.LOCAL_MODEM, mac, VsPlLnkStatusReq()))
         self._deadline_at = 0.0  # the first handle_timer starts the probing
 
     # --- verbs ---
@@ -155,8 +156,10 @@ class Modem(TableMachine):
 
     def next_timer(self) -> float | None:
         """Earlier of the state's deadline and the next poll."""
-        times = [t for t in (self._deadline_at, self._poll_at) if t is not None]
-        return min(times, default=None)
+        at, poll_at = self._deadline_at, self._poll_at
+        if at is None or (poll_at is not None and poll_at < at):
+            return poll_at
+        return at
 
     # --- link ---
 
@@ -166,7 +169,7 @@ class Modem(TableMachine):
         if self.link_up and self.now - self._link_heard_at >= LINK_SILENT_S:
             self._set_link(up=False)
         self._poll_at = self.now + LINK_POLL_S
-        self._send(VsPlLnkStatusReq())
+        self.out.append(self._link_request)
 
     def _note_link(self, up: bool) -> None:
         if self._poll_at is None:

@@ -93,6 +93,8 @@ class SimPowerline:
         self.fault = fault
         self.on_queued: Callable[[float], object] = lambda at: None
         """Called with the time of each delivery that has to be fetched with `handle_timer`."""
+        self.answer_fault: Fault = no_fault
+        """The same for what a modem tells its own host (source and target are one)."""
         self._coupling: dict[tuple[int, int], float | None] = {}
         self._queue: list[tuple[float, int, int, bytes]] = []
         self._count = 0
@@ -185,7 +187,9 @@ class SimPowerline:
     def _answer(self, source: int, host: bytes, mme: Mme, now: float) -> None:
         modem = self.modems[source]
         for answer in modem.answer(mme, now, self._joined_with(source, now)):
-            self._push(now + ANSWER_S, source, modem.frame(host, answer))
+            frame = modem.frame(host, answer)
+            for extra_s in self.answer_fault(Transit(source, source, frame, now)):
+                self._push(now + ANSWER_S + extra_s, source, frame)
 
     def _ask_remote(self, source: int, frame: bytes, mme: Mme, now: float) -> None:
         for index, remote in enumerate(self.modems):

@@ -10,6 +10,7 @@ HomePlug AV 2.1 chapter 11 and ISO 15118-3 Annex A.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from controller.errors import WireError
@@ -281,6 +282,10 @@ class Frame:
     mme: Mme
 
 
+REMEMBERED = 64
+"""Frames kept beside what they mean: a modem is asked the same, and answers the same, for hours."""
+
+
 def is_homeplug(frame: bytes) -> bool:
     """Look at the ethertype alone."""
     return frame[12:14] == ETHERTYPE_BYTES
@@ -291,6 +296,7 @@ def mmtype_of(frame: bytes) -> int:
     return int.from_bytes(frame[15:17], "little") if len(frame) >= MIN_HEADER else -1
 
 
+@lru_cache(maxsize=REMEMBERED)
 def parse(frame: bytes) -> Frame:
     """Decode a frame; bytes behind the message are ignored. Raises WireError."""
     if len(frame) < MIN_HEADER:

@@ -190,10 +190,10 @@ class Contactors(TableMachine):
 
     def next_timer(self) -> float | None:
         """When a feedback is due, or a permit runs out."""
-        times = [self._deadline_at] if self._deadline_at is not None else []
-        if self.is_commanded and self._permits is not None and isfinite(self._permits.expires_at):
-            times.append(self._permits.expires_at)
-        return min(times, default=None)
+        at, permits = self._deadline_at, self._permits
+        if permits is None or not self.is_commanded or not isfinite(permits.expires_at):
+            return at
+        return permits.expires_at if at is None else min(at, permits.expires_at)
 
     def handle_timer(self, now: float) -> list[Output]:
         """Open without permit, fault without feedback."""
@@ -223,6 +223,8 @@ class Contactors(TableMachine):
     def _step(self, now: float) -> list[Output]:
         self.now = now
         state = self.state
+        if state is S.CLOSED and self._feedback_closed and not self._must_open(now):
+            return []
         if state is S.OPEN:
             self._step_open(now)
         elif state is not S.FAULT:

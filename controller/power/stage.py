@@ -53,6 +53,8 @@ from controller.signals import (
 )
 
 _OFF = SetOutput(0.0, 0.0, False)
+REPORTED_DIFFERENCE = 0.1
+"""Volts and amperes that are reported at once; V2G messages carry tenths."""
 
 
 class PowerStage(TableMachine):
@@ -149,15 +151,16 @@ class PowerStage(TableMachine):
 
     def next_timer(self) -> float | None:
         """When something is due: a deadline, the end of the permit, or the next set-point."""
+        on, deadline_at = self.setpoint.on, self._deadline_at
         wait_s = limits.SETPOINT_OFF_PERIOD_S
-        if self.setpoint.on:
+        if on:
             ramping = not self.setpoint.current_a == self._current_a == self.clamped.current_a
             wait_s = limits.SETPOINT_RAMP_PERIOD_S if ramping else limits.SETPOINT_PERIOD_S
         due = max(0.0, self._sent_at + wait_s, self._ramp_at + limits.RAMP_STEP_S)
-        if self._deadline_at is not None:
-            due = min(due, self._deadline_at)
-        if self.setpoint.on and self._permits is not None:
-            due = min(due, self._permits.expires_at)
+        if deadline_at is not None and deadline_at < due:
+            due = deadline_at
+        if on and self._permits is not None and self._permits.expires_at < due:
+            due = self._permits.expires_at
         return due
 
     def handle_timer(self, now: float) -> list[Output]:
@@ -169,7 +172,9 @@ class PowerStage(TableMachine):
     ) -> list[Output]:
         """Take the session's wishes, the interlock's permits, or what the supply can do."""
         if isinstance(signal, Permits):
-            self._permits = signal
+            permitted, self._permits = self._may_energise(now), signal
+            if permitted and signal.energise:
+                return []  # renewed
         elif isinstance(signal, PowerEnvelope):
             self.envelope = signal
         else:
@@ -183,7 +188,10 @@ class PowerStage(TableMachine):
         if isinstance(sample, OutputReading):
             self.reading = sample
         elif isinstance(sample, ContactorReading):
+            as_before = self._contactors_closed and sample.closed and sample.valid
             self._take_feedback(sample)
+            if as_before and self._may_energise(now):
+                return []
         else:
             return self._take_isolation(sample, now)
         return self._step(now)
@@ -205,6 +213,24 @@ class PowerStage(TableMachine):
             voltage_limited=on and self.clamped.voltage_limited,
             current_limited=on and self.clamped.current_limited,
             power_limited=on and self.clamped.power_limited,
+        )
+
+    def is_as_in(self, report: PowerReport, now: float) -> bool:
+        """Whether a vehicle would be told the same now (0.1 V and 0.1 A are the same)."""
+        reading, clamped, on = self.reading, self.clamped, self.setpoint.on
+        return (
+            reading is not None
+            and abs(reading.voltage_v - report.voltage_v) < REPORTED_DIFFERENCE
+            and abs(reading.current_a - report.current_a) < REPORTED_DIFFERENCE
+            and (self._fresh_reading(now) is not None) is report.valid
+            and self._contactors_closed is report.contactors_closed
+            and self.cable_check is report.cable_check
+            and self.isolation is report.isolation
+            and self.envelope is report.envelope
+            and on is report.output_on
+            and (on and clamped.voltage_limited) is report.voltage_limited
+            and (on and clamped.current_limited) is report.current_limited
+            and (on and clamped.power_limited) is report.power_limited
         )
 
     # --- inputs ---------------------------------------------------------------------------------

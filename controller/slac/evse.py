@@ -159,8 +159,12 @@ class EvseSlac(SlacCore):
 
     def next_timer(self) -> float | None:
         """Earliest deadline of the state and of the runs."""
-        times = [self._deadline_at, *(run.next_timer() for run in self.runs)]
-        return min((t for t in times if t is not None), default=None)
+        best = self._deadline_at
+        for run in self.runs:
+            at = run.next_timer()
+            if at is not None and (best is None or at < best):
+                best = at
+        return best
 
     @property
     def phase(self) -> str:

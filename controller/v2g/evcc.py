@@ -272,7 +272,7 @@ class Evcc:
 
     def _noticing(self, outputs: list[Output]) -> list[Output]:
         """Forget the connection when the conversation reports its end."""
-        if any(isinstance(output, V2gEnded) for output in outputs):
+        if outputs and V2gEnded in map(type, outputs):
             self._close()
         return outputs
 
@@ -288,11 +288,10 @@ class Evcc:
 
     def next_timer(self) -> float | None:
         """Return the earliest of the handshake's time and the conversation's deadlines."""
-        times = [] if self._answer_at is None else [self._answer_at]
-        at = None if self._talk is None else self._talk.next_timer()
-        if at is not None:
-            times.append(at)
-        return min(times) if times else None
+        answer_at, at = self._answer_at, None if self._talk is None else self._talk.next_timer()
+        if at is None or (answer_at is not None and answer_at < at):
+            return answer_at
+        return at
 
     def handle_timer(self, now: float) -> list[Output]:
         """Act on what has become due."""

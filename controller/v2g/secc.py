@@ -286,7 +286,7 @@ class Secc:
 
     def _noticing(self, outputs: list[Output]) -> list[Output]:
         """Forget the connection when the conversation reports its end."""
-        if any(isinstance(output, V2gEnded) for output in outputs):
+        if outputs and V2gEnded in map(type, outputs):
             self._close()
         return outputs
 
@@ -318,9 +318,10 @@ class Secc:
         return []
 
     def _receive_report(self, report: PowerReport, now: float) -> list[Output]:
-        self._report = report
-        nameplate = self._config.nameplate
-        self._limits = _lesser(nameplate, report.envelope) if nameplate else report.envelope
+        last, self._report = self._report, report
+        if last is None or report.envelope != last.envelope:
+            nameplate = self._config.nameplate
+            self._limits = _lesser(nameplate, report.envelope) if nameplate else report.envelope
         if self._talk is None:
             self._session.report = report
             return []
@@ -365,11 +366,10 @@ class Secc:
 
     def next_timer(self) -> float | None:
         """Return the earliest of the set-up time and the conversation's deadlines."""
-        times = [] if self._setup_at is None else [self._setup_at]
-        at = None if self._talk is None else self._talk.next_timer()
-        if at is not None:
-            times.append(at)
-        return min(times) if times else None
+        setup_at, at = self._setup_at, None if self._talk is None else self._talk.next_timer()
+        if at is None or (setup_at is not None and setup_at < at):
+            return setup_at
+        return at
 
     def handle_timer(self, now: float) -> list[Output]:
         """Act on what has become due."""

@@ -343,8 +343,10 @@ class DinSecc(TableMachine):
 
     def next_timer(self) -> float | None:
         """Return the earliest of the state's deadline and the named ones."""
-        times = [t for t in (super().next_timer(), self.session.deadlines.next()) if t is not None]
-        return min(times) if times else None
+        at, named = self._deadline_at, self.session.deadlines.next()
+        if at is None or (named is not None and named < at):
+            return named
+        return at
 
     def handle_timer(self, now: float) -> list[Output]:
         """Act on what has become due."""

@@ -47,6 +47,7 @@ class Faults:
     drop_datagram: Callable[[int], bool] = lambda number: False
     """Called with the number of the datagram, from 0; True loses it."""
     duplicate_datagram: Callable[[int], bool] = lambda number: False
+    delay_datagram_s: Callable[[int], float] = lambda number: 0.0
     split: int = 0
     """Deliver the stream in pieces of this many bytes, 0: as sent."""
     coalesce_s: float = 0.0
@@ -62,6 +63,8 @@ class SimNetwork:
         self.ends = ends
         self.latency_s = latency_s
         self.faults = Faults()
+        self.cut = False
+        """The link below is gone: nothing that is sent now arrives, and nobody is told."""
         self.now = 0.0
         self.on_queued: Callable[[float], object] = lambda at: None
         """Called with the time of each arrival that has to be fetched with `deliver`."""
@@ -81,18 +84,18 @@ class SimNetwork:
         """Send to one end or, with None, to all others."""
         number = self._datagrams
         self._datagrams += 1
-        if sender in self.faults.silent or self.faults.drop_datagram(number):
+        if self._is_mute(sender) or self.faults.drop_datagram(number):
             return
         copies = 2 if self.faults.duplicate_datagram(number) else 1
+        at = now + self.latency_s + self.faults.delay_datagram_s(number)
         for end in self.ends if to is None else (to,):
             if end != sender:
                 for _ in range(copies):
-                    arrival = Arrival(now + self.latency_s, end, Kind.DATAGRAM, data, sender)
-                    self._push(arrival)
+                    self._push(Arrival(at, end, Kind.DATAGRAM, data, sender))
 
     def connect(self, sender: End, to: End, now: float) -> None:
         """Open a connection: both ends are told, the listening one first."""
-        if sender in self.faults.silent or to in self.faults.silent:
+        if self._is_mute(sender) or to in self.faults.silent:
             return
         self._connection = (sender, to)
         self._era += 1
@@ -103,7 +106,7 @@ class SimNetwork:
     def send_data(self, sender: End, data: bytes, now: float) -> None:
         """Send on the connection; nothing happens when there is none."""
         to = self._other(sender)
-        if to is None or sender in self.faults.silent:
+        if to is None or self._is_mute(sender):
             return
         at = max(now + self.latency_s + self.faults.coalesce_s, self._last_at.get(to, 0.0))
         self._last_at[to] = at
@@ -115,7 +118,7 @@ class SimNetwork:
         """Close the connection: the other end learns it after what was sent before."""
         to = self._other(sender)
         self._connection = None
-        if to is not None and sender not in self.faults.silent:
+        if to is not None and not self._is_mute(sender):
             at = max(now + self.latency_s, self._last_at.get(to, 0.0))
             self._push(Arrival(at, to, Kind.CLOSED, sender=sender))
 
@@ -152,6 +155,9 @@ class SimNetwork:
             else:
                 arrived.append(arrival)
         return arrived
+
+    def _is_mute(self, end: End) -> bool:
+        return self.cut or end in self.faults.silent
 
     def _other(self, end: End) -> End | None:
         if self._connection is None or end not in self._connection:

@@ -27,17 +27,19 @@ class Codec(Generic[M]):
         *,
         roots: tuple[type[M], ...],
         others: Mapping[str, Collection[str]] = NOTHING,
+        unreached: Collection[type[Declared]] = (),
     ) -> None:
-        """`others` are global elements, by namespace, of the schema set that no root leads to."""
+        """`others` and `unreached` are what no root leads to: see `Grammar`."""
         self.name = name
         self.namespace = namespace
         self._roots = roots
         self._others = others
+        self._unreached = unreached
 
     @cached_property
     def grammar(self) -> Grammar:
         """The grammars of all types."""
-        return Grammar(self._roots, self._others)
+        return Grammar(self._roots, self._others, self._unreached)
 
     @cached_property
     def _compiled(self) -> Compiled:

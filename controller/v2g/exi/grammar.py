@@ -9,6 +9,7 @@ one code more than events, the escape to deviations, of which these protocols us
 bit, not none.
 """
 
+import inspect
 import types
 import typing
 from collections.abc import Collection, Iterator, Mapping
@@ -166,10 +167,19 @@ class Grammar:
     """All types that a protocol's roots reach, and the codes of its root elements."""
 
     def __init__(
-        self, roots: tuple[type[Declared], ...], others: Mapping[str, Collection[str]] = NOTHING
+        self,
+        roots: tuple[type[Declared], ...],
+        others: Mapping[str, Collection[str]] = NOTHING,
+        unreached: Collection[type[Declared]] = (),
     ) -> None:
-        """`others` are global elements, by namespace, of the schema set that no root leads to."""
+        """`others` and `unreached` are what no root leads to, but the schema set has.
+
+        They are names of global elements by namespace, and types whose elements count in fragments.
+        A substitution group has the members that are declared beside its head or beside a root.
+        """
         self.types: dict[type[Declared], ComplexType] = {}
+        self._modules = {root.__module__ for root in roots}
+        self._unreached = unreached
         self.roots = {INFO[root].element: self.type_of(root) for root in roots}
         bases = {base for cls in self.types for base in cls.__mro__}
         known = {base for base in bases if issubclass(base, Declared) and base in INFO}
@@ -186,6 +196,8 @@ class Grammar:
         Each comes with its namespace, and its type where that is a declared class.
         """
         found: dict[tuple[str, str], ComplexType | None] = dict.fromkeys(self._global_names)
+        for cls in self._unreached:
+            self.type_of(cls)
         types = list(self.types.values())
         found |= {(t.element, t.namespace): t for t in types if t.element}
         for type_ in types:
@@ -201,6 +213,8 @@ class Grammar:
     def type_of(self, cls: type[Declared]) -> ComplexType:
         """Return the grammar of a declared class."""
         if cls not in self.types:
+            names = {known.__name__ for known in self.types}
+            assert cls.__name__ not in names, f"two classes {cls.__name__} in one protocol"
             made = self.types[cls] = ComplexType(cls, ())
             self._fill(made, cls)
         return self.types[cls]
@@ -245,14 +259,18 @@ class Grammar:
             assert issubclass(hint, Declared)
             options = self._options(spec, hint)
         is_group = len(options) > 1
-        namespace = "" if is_group else spec.namespace or owner.NAMESPACE
+        home = next(c for c in owner.__mro__ if attr in inspect.get_annotations(c))
+        assert issubclass(home, Declared)
+        namespace = "" if is_group else spec.namespace or home.NAMESPACE
         return Slot(attr, spec.kind, spec.name, options, many, namespace)
 
     def _options(self, spec: Spec, cls: type[Declared]) -> tuple[tuple[str, ValueType], ...]:
         info = INFO.get(cls, NO_INFO)
         if spec.kind != "wildcard" and not (info.head and info.element == spec.name):
             return ((spec.name, self.type_of(cls)),)
+        modules = {cls.__module__, *self._modules}
         members = [c for c in INFO if issubclass(c, cls) and INFO[c].element]
+        members = [member for member in members if member.__module__ in modules]
         members.sort(key=lambda member: INFO[member].element)
         return tuple((INFO[member].element, self.type_of(member)) for member in members)
 
@@ -271,7 +289,7 @@ class Grammar:
                 yield Particle(slot, 1, 1)
             elif spec.choice:
                 rows = tuple((Particle(slot, 1, 1),) for slot, _, _ in content[:run])
-                yield Particle(rows, 1, 1)
+                yield Particle(rows, spec.least, 1)
             else:
                 yield from (_particle(*item) for item in content[:run])
             content = content[run:]

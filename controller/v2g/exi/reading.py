@@ -7,6 +7,7 @@ from controller.v2g.exi.source import (
     Simple,
     Source,
     Step,
+    floor_of,
     is_long,
     is_signed,
     last_state,
@@ -43,15 +44,15 @@ class ReaderSource(Source):
         return "\n".join([f"def read_{type_.name}(m, s):", *self.lines])
 
     def _shape(self, shape: Shape, known: str, opened: str, made: str, *, is_first: bool) -> None:
-        """Read an object that has a usual shape. Callers have looked up the first one."""
+        """Read an object that has a usual shape; `_object` has looked up the first one."""
         self.put(f"t = s - {shape.width}")
         self.put(f"w = m >> t & {(1 << shape.width) - 1:#x}")
-        if not is_first:
-            self.put(f"o = {known}.get(w)")
-            with self.block("if o is not None:"):
-                self.put("return o, t")
         mask, value = shape.mask_and_value
         with self.block(f"if w & {mask:#x} == {value:#x}:"):
+            if not is_first:
+                self.put(f"o = {known}.get(w)")
+                with self.block("if o is not None:"):
+                    self.put("return o, t")
             self.put(f"o = {opened}()")
             for slot, type_, index in shape.fields:
                 self._shape_field(shape, type_, index, f"o.{slot.attr}")
@@ -76,6 +77,8 @@ class ReaderSource(Source):
         self.put(f"x = {value}")
         if may_exceed(type_, shape, index + signed):
             self.deviate_if(f"x > {limit_of(type_)}")
+        if not signed and floor_of(type_):
+            self.deviate_if(f"x < {floor_of(type_)}")
         self.put(f"{target} = ~x if w & {mask << left:#x} else x" if signed else f"{target} = x")
 
     def _take(self, width: int, statement: str = "") -> None:
@@ -281,8 +284,12 @@ class ReaderSource(Source):
         elif isinstance(type_, Binary):
             self.put(f"{target}, s = binary(m, s, x, {type_.limit})")
             self._forget(type_)
+        elif is_signed(type_):
+            self.put(f"{target} = ~x if negative else x")
         else:
-            self.put(f"{target} = ~x if negative else x" if is_signed(type_) else f"{target} = x")
+            if floor_of(type_):
+                self.deviate_if(f"x < {floor_of(type_)}")
+            self.put(f"{target} = x")
 
     def _short_binary(self, type_: Binary, target: str) -> None:
         """Read bytes, of which there are mostly as many as may be: a session id."""

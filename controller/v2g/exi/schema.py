@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 # Bounds for what a schema leaves open, so that a decoder's work is bounded by these too.
 MAX_STRING = 4096  # characters
 MAX_BINARY = 8192  # bytes
-MAX_ITEMS = 1024  # the largest maxOccurs of the ISO 15118 schemas
+MAX_ITEMS = 2048  # the largest maxOccurs of the ISO 15118 schemas
 
 UNBOUNDED = -1
 """`most=UNBOUNDED`: maxOccurs="unbounded" in the grammar, MAX_ITEMS in the decoder and encoder."""
@@ -42,6 +42,13 @@ class Integer:
     most: int | None
     accepted: int | None = None
     """A higher upper bound when decoding, where the field is known to overdo it."""
+    accepted_least: int | None = None
+    """A lower bound below `least` when decoding, for varints."""
+
+    @property
+    def floor(self) -> int | None:
+        """The smallest number that is decoded."""
+        return self.least if self.accepted_least is None else self.accepted_least
 
     @property
     def limit(self) -> int | None:
@@ -176,7 +183,8 @@ def element(
     `type` is given for simple types only; declared classes and enums come from the annotation. A
     class that heads a substitution group stands for the whole group. `default=None` makes it
     optional; `least` and `most` bound a `tuple[X, ...]`. Neighbours with the same `within` share an
-    implied parent element of that name; neighbours with the same `choice` exclude each other.
+    implied parent element of that name; neighbours with the same `choice` exclude each other, and
+    all may be absent where they have `least=0`.
     `namespace` is given where it is not that of the class.
     """
     spec = Spec("element", name, type, least, most, within, choice, namespace)

@@ -78,8 +78,6 @@ def steps_of(type_: ComplexType) -> list[tuple[Step, State]]:
         step = Step(number, particle.least, particle.most, _choices(particle))
         if step.most != 1 and (step.least > 1 or len(step.choices) > 1):
             raise UnsupportedError
-        if step.is_choice and particle.is_optional:
-            raise UnsupportedError
         steps.append((step, type_.state(particle.rest() + type_.row[index + 1 :])))
         number = step.after
     return steps
@@ -155,7 +153,9 @@ def width_of(type_: Simple) -> int | None:
 
 def is_signed(type_: Simple) -> bool:
     """Whether it is an integer with a sign bit. Raises UnsupportedError for odd lower bounds."""
-    if not isinstance(type_, Integer) or type_.bits is not None or type_.least == 0:
+    if not isinstance(type_, Integer) or type_.bits is not None:
+        return False
+    if type_.least is not None and type_.least >= 0:
         return False
     if type_.least is not None and (type_.most is None or type_.least != -type_.most - 1):
         raise UnsupportedError
@@ -166,6 +166,11 @@ def limit_of(type_: Simple) -> int:
     """Largest varint of a type: its value, or its length."""
     limit = type_.limit if isinstance(type_, Integer) else None
     return MOST_VARINT if limit is None else limit
+
+
+def floor_of(type_: Simple) -> int:
+    """Smallest varint without a sign that is taken for a type."""
+    return type_.floor or 0 if isinstance(type_, Integer) else 0
 
 
 def table_name(prefix: str, least: int, most: int) -> str:

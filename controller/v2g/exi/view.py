@@ -32,9 +32,13 @@ def _show(type_: ComplexType, owner: Declared) -> Json:
             view[slot.name] = _show(inner, owner)
             continue
         value = getattr(owner, slot.attr)
-        if slot.many and value:
-            view[slot.name] = [_show_value(_option(slot, item)[1], item) for item in value]
-        elif not slot.many and value is not None:
+        if slot.many:
+            for item in value:
+                name, value_type = _option(slot, item)
+                items = view.setdefault(name, [])
+                assert isinstance(items, list)
+                items.append(_show_value(value_type, item))
+        elif value is not None:
             name, value_type = _option(slot, value)
             view[name or TEXT_KEY] = _show_value(value_type, value)
     return view
@@ -94,7 +98,9 @@ def _collect(type_: ComplexType, view: object, path: str) -> dict[str, object]:
             if isinstance(value_type, ComplexType) and value_type.cls is None:
                 values |= _collect(value_type, view[key], here)
             elif slot.many:
-                values[slot.attr] = _items(value_type, view[key], here)
+                before = values.get(slot.attr, ())
+                assert isinstance(before, tuple)
+                values[slot.attr] = before + _items(value_type, view[key], here)
             else:
                 values[slot.attr] = _parse(value_type, view[key], here)
     unknown = [key for key in view if key not in known]

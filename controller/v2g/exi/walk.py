@@ -209,7 +209,7 @@ class Decoder:
 
     def _integer(self, type_: Integer) -> int:
         start, reader = self._reader.pos, self._reader
-        most = type_.limit
+        least, most = type_.floor, type_.limit
         if type_.bits is not None:
             assert type_.least is not None
             value = reader.read(type_.bits) + type_.least
@@ -217,8 +217,8 @@ class Decoder:
             value = reader.read_unsigned()
         else:
             value = reader.read_signed()
-        if (type_.least is not None and value < type_.least) or (most is not None and value > most):
-            raise reader.fail(f"{value} is not in {type_.least}..{most}", start)
+        if (least is not None and value < least) or (most is not None and value > most):
+            raise reader.fail(f"{value} is not in {least}..{most}", start)
         return value
 
     def _binary(self, type_: Binary) -> bytes:

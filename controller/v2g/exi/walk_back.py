@@ -168,7 +168,9 @@ class Encoder:
     def _integer(self, type_: Integer, value: object) -> None:
         if not isinstance(value, int):
             raise ExiError(f"{value!r} is no integer")
-        least, most = type_.least, type_.most if self._strict else type_.limit
+        least, most = type_.floor, type_.limit
+        if self._strict:
+            least, most = type_.least, type_.most
         if (least is not None and value < least) or (most is not None and value > most):
             raise ExiError(f"{value} is not in {least}..{most}")
         if type_.bits is not None:

@@ -18,7 +18,7 @@ from controller.v2g.exi.source import (
     width_of,
 )
 
-RESERVED = {"m", "o", "x", "item"}  # names of the writer itself
+RESERVED = {"m", "o", "x", "index", "item"}  # names of the writer itself
 
 
 class WriterSource(Source):
@@ -82,7 +82,7 @@ class WriterSource(Source):
                 self.put(f"{_local(slot)} = o.{slot.attr}")
         if step.is_choice:
             given = " + ".join(f"({_local(slot)} is not None)" for slot in slots)
-            self.deviate_if(f"{given} != 1")
+            self.deviate_if(f"{given} != 1" if step.least else f"{given} > 1")
         if step.most != 1:
             items = _local(step.slot)
             self.deviate_if(f"{items}.__class__ is not tuple")
@@ -114,7 +114,6 @@ class WriterSource(Source):
             if step.is_choice:
                 for index, (slot, _) in enumerate(step.choices):
                     codes.append((str(code + index), f"{_local(slot)} is not None"))
-                codes[-1] = (codes[-1][0], "True")
             elif step.is_group:
                 index_of = f"{self._tables[step.slot]}[{local}.__class__][0]"
                 codes.append((f"{index_of} + {code}" if code else index_of, f"{local} is not None"))
@@ -129,7 +128,7 @@ class WriterSource(Source):
         if step.most != 1 or step.least == 0:
             self._flush()
             local = _local(step.slot)
-            given = local if step.slot.many else f"{local} is not None"
+            given = local if step.slot.many else _is_given(step)
             if step.least:
                 self._occurrences(step, state, following)
             else:
@@ -224,7 +223,7 @@ class WriterSource(Source):
 
     def _varint(self, type_: Integer, local: str) -> None:
         most = MOST_VARINT if type_.most is None else type_.most
-        least = 0 if type_.least == 0 else -most - 1
+        least = -most - 1 if is_signed(type_) else type_.least
         self.deviate_if(f"not {least} <= {local} <= {most}")
         value = local
         if is_signed(type_):
@@ -241,6 +240,12 @@ class WriterSource(Source):
             self.put(f"m = m << {two[0]}{two[1]} | {low} | {value} >> 7")
         with self.block("else:"):
             self.put(f"m = put_octets(m << {rest[0]}{rest[1]}, {value})")
+
+
+def _is_given(step: Step) -> str:
+    """Condition for a step that may be left out: one of its slots has a value."""
+    slots = dict.fromkeys(slot for slot, _ in step.choices)
+    return " or ".join(f"{_local(slot)} is not None" for slot in slots)
 
 
 def _local(slot: Slot) -> str:

@@ -172,13 +172,13 @@ def test_bits_of_a_list_at_its_maximum() -> None:
         ({"points": ()}, "Drawing.point", "missing"),
         ({"points": (12, 13, 14, 15)}, "Drawing.point", "one too many here"),
         ({"points": (12, 11)}, "Drawing.point[1]", "11 is not in 12..1024"),
-        ({"points": [12]}, "Drawing.point", "no tuple of at most 1024 items"),
+        ({"points": [12]}, "Drawing.point", "no tuple of at most 2048 items"),
         ({"right": None}, "Drawing.left", "missing"),
         ({"left": 0}, "Drawing.right", "one too many here"),
         ({"shape": Shape()}, "Drawing.Shape", "Shape is abstract: give one of its subclasses"),
         ({"shape": Arc(radius=0, angle=0)}, "Drawing.Arc.radius", "0 is not in 1..255"),
         ({"a": "red"}, "Drawing.a", "'red' is no Colour"),
-        ({"notes": ("x",) * 1025}, "Drawing.note", "no tuple of at most 1024 items"),
+        ({"notes": ("x",) * 2049}, "Drawing.note", "no tuple of at most 2048 items"),
     ],
 )
 def test_refusals_name_the_field(changes: dict[str, object], path: str, reason: str) -> None:
@@ -206,3 +206,69 @@ def test_repeated_choice_goes_by_reference() -> None:
         wrong = int(("100000000" + code).ljust(16, "0"), 2).to_bytes(2, "big")
         with pytest.raises(ExiError, match="is not supported"):
             codec.decode(wrong)
+
+
+@declare("Pairs")
+class Pairs(Declared):
+    """Made up: two to four items."""
+
+    items: tuple[int, ...] = element("item", Integer(0, 7), least=2, most=4)
+
+
+@declare("Shapes")
+class Shapes(Declared):
+    """Made up: a list of a substitution group."""
+
+    shapes: tuple[Shape, ...] = element("Shape", most=3)
+
+
+@declare("Count")
+class Count(Declared):
+    """Made up: a varint whose lower bound is not 0."""
+
+    count: int = element("count", Integer(5, None))
+
+
+@declare("Maybe", content=choice("one", "two", least=0))
+class Maybe(Declared):
+    """Made up: a choice that may be left out."""
+
+    one: int | None = element("one", Integer(0, 7), default=None)
+    two: int | None = element("two", Integer(0, 7), default=None)
+
+
+UNUSUAL: list[Declared] = [
+    Pairs(items=(1, 2)),
+    Pairs(items=(1, 2, 3, 4)),
+    Shapes(shapes=(Arc(radius=8, angle=1), Circle(radius=7), Circle(radius=9))),
+    Count(count=2**70),
+]
+
+
+@pytest.mark.parametrize("value", [Count(count=5), Maybe(), Maybe(two=2)])
+def test_shapes_that_the_generated_code_knows(value: Declared) -> None:
+    codec: Codec[Declared] = Codec("unusual", "", roots=(type(value),))
+    payload = codec._compiled.encode(value)
+    assert payload == Encoder(codec.grammar).encode(value)
+    assert codec._compiled.decode(payload) == (value, 0)
+
+
+@pytest.mark.parametrize("value", UNUSUAL)
+def test_shapes_that_only_the_reference_knows(value: Declared) -> None:
+    codec: Codec[Declared] = Codec("unusual", "urn:unusual", roots=(type(value),))
+    payload = codec.encode(value)
+    assert codec.decode_counting(payload) == (value, 0)
+    assert codec.from_json(codec.to_json(value)) == value
+    with pytest.raises(FAILURES):
+        codec._compiled.decode(payload)
+    with pytest.raises(FAILURES):
+        codec._compiled.encode(value)
+
+
+def test_odd_bounds_are_kept() -> None:
+    codec: Codec[Count] = Codec("count", "urn:count", roots=(Count,))
+    with pytest.raises(ExiError, match=r"4 is not in 5\.\.None"):
+        codec.encode(Count(count=4))
+    pairs: Codec[Pairs] = Codec("pairs", "urn:pairs", roots=(Pairs,))
+    with pytest.raises(ExiError, match=r"Pairs\.item: missing"):
+        pairs.encode(Pairs(items=(1,)))
