@@ -190,20 +190,45 @@ class Grammar:
         self.root_bits = len(self.elements).bit_length()  # one code more: any other element
 
     @cached_property
+    def _elements(self) -> dict[tuple[str, str], "list[ValueType]"]:
+        """Types of all elements of the schema set, global or local, by name and namespace."""
+        found: dict[tuple[str, str], list[ValueType]] = {name: [] for name in self._global_names}
+        for cls in self._unreached:
+            self.type_of(cls)
+        types = list(self.types.values())
+        for type_ in types:
+            if type_.element:
+                found[type_.element, type_.namespace].append(type_)
+        for type_ in types:
+            for name, namespace, value_type in _elements(type_, type_.namespace):
+                of_name = found.setdefault((name, namespace), [])
+                if value_type not in of_name:
+                    of_name.append(value_type)
+        return found
+
+    @cached_property
     def fragments(self) -> list[tuple[str, str, ComplexType | None]]:
         """All elements of the schema set, global or local, in the order of their fragment codes.
 
         Each comes with its namespace, and its type where that is a declared class.
         """
-        found: dict[tuple[str, str], ComplexType | None] = dict.fromkeys(self._global_names)
-        for cls in self._unreached:
-            self.type_of(cls)
-        types = list(self.types.values())
-        found |= {(t.element, t.namespace): t for t in types if t.element}
-        for type_ in types:
-            for name, namespace, value_type in _elements(type_, type_.namespace):
-                found.setdefault((name, namespace), value_type)
-        return [(name, namespace, found[name, namespace]) for name, namespace in sorted(found)]
+        declared = {
+            key: [t for t in types if isinstance(t, ComplexType) and t.cls]
+            for key, types in sorted(self._elements.items())
+        }
+        return [(*key, types[0] if types else None) for key, types in declared.items()]
+
+    @cached_property
+    def relaxed(self) -> Collection[tuple[str, str]]:
+        """Name and namespace of elements that have another type elsewhere."""
+        return {key for key, types in self._elements.items() if len(types) > 1}
+
+    @cached_property
+    def attributes(self) -> list[tuple[str, str]]:
+        """Name and namespace of all attributes of the schema set, sorted."""
+        assert self._elements is not None  # makes all types
+        slots = [slot for t in self.types.values() for slot in t.slots]
+        return sorted({(s.name, s.namespace) for s in slots if s.kind == "attribute"})
 
     @cached_property
     def fragment_bits(self) -> int:
@@ -262,6 +287,8 @@ class Grammar:
         home = next(c for c in owner.__mro__ if attr in inspect.get_annotations(c))
         assert issubclass(home, Declared)
         namespace = "" if is_group else spec.namespace or home.NAMESPACE
+        if spec.kind == "attribute" and not home.ATTRIBUTES_QUALIFIED:
+            namespace = ""
         return Slot(attr, spec.kind, spec.name, options, many, namespace)
 
     def _options(self, spec: Spec, cls: type[Declared]) -> tuple[tuple[str, ValueType], ...]:
@@ -295,16 +322,16 @@ class Grammar:
             content = content[run:]
 
 
-def _elements(type_: ComplexType, owner: str) -> Iterator[tuple[str, str, ComplexType | None]]:
+def _elements(type_: ComplexType, owner: str) -> Iterator[tuple[str, str, ValueType]]:
     """Return name, namespace and type of the elements in a type, those of implied parents too."""
     for slot in type_.slots:
         for name, value_type in slot.options if slot.kind == "element" else ():
             if not isinstance(value_type, ComplexType):
-                yield name, slot.namespace or owner, None
+                yield name, slot.namespace or owner, value_type
             elif value_type.cls is not None:
                 yield name, slot.namespace or value_type.namespace, value_type
             else:
-                yield name, slot.namespace or owner, None
+                yield name, slot.namespace or owner, value_type
                 yield from _elements(value_type, owner)
 
 

@@ -234,7 +234,7 @@ class Declared:
 
     __slots__ = ()
     NAMESPACE: ClassVar[str] = ""
-    ATTRIBUTE_NAMESPACE: ClassVar[str] = ""  # NAMESPACE where attributes are qualified
+    ATTRIBUTES_QUALIFIED: ClassVar[bool] = False  # whether attributes are in the namespace
     __dataclass_fields__: ClassVar[dict[str, "dataclasses.Field[Any]"]]
 
     def __init__(self, **values: object) -> None:

@@ -21,6 +21,7 @@ from controller.v2g.exi.grammar import (
     ValueType,
 )
 from controller.v2g.exi.qnames import name_table
+from controller.v2g.exi.relaxed import RelaxedGrammar
 from controller.v2g.exi.schema import (
     MAX_ITEMS,
     Binary,
@@ -76,11 +77,14 @@ class Decoder:
             code = self._reader.read(self._grammar.fragment_bits)
             if code >= len(elements):
                 raise self._reader.fail(f"unknown element (code {code})", 8)
-            name, _, type_ = elements[code]
+            name, namespace, type_ = elements[code]
             if type_ is None:
                 raise self._reader.fail(f"{name} cannot stand alone", 8)
             self._path.append(name)
-            value = self._object(type_)
+            if (name, namespace) in self._grammar.relaxed:
+                value = RelaxedGrammar(self._grammar).read(self._reader, type_)
+            else:
+                value = self._object(type_)
             if self._reader.read(self._grammar.fragment_bits) != len(elements) + 1:
                 raise self._reader.fail("more than one element")
             return name, value

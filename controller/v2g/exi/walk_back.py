@@ -4,6 +4,7 @@ from controller.errors import ExiError
 from controller.v2g.exi.bits import BitWriter
 from controller.v2g.exi.grammar import ComplexType, Event, Grammar, Slot, State, slots_in
 from controller.v2g.exi.qnames import name_table
+from controller.v2g.exi.relaxed import RelaxedGrammar
 from controller.v2g.exi.schema import (
     MAX_ITEMS,
     Binary,
@@ -42,12 +43,15 @@ class Encoder:
         """Return the fragment of one element. Raises ExiError."""
         with locate(self._path):
             elements, bits = self._grammar.fragments, self._grammar.fragment_bits
-            for code, (name, _, type_) in enumerate(elements):
+            for code, (name, namespace, type_) in enumerate(elements):
                 if type_ and type(value) is type_.cls and name == (wanted or type_.element):
                     self._path.append(name)
                     self._writer.write(HEADER, 8)
                     self._writer.write(code, bits)
-                    self._content(type_, value)
+                    if (name, namespace) in self._grammar.relaxed:
+                        self._relaxed(type_, value)
+                    else:
+                        self._content(type_, value)
                     self._writer.write(len(elements) + 1, bits)
                     return self._writer.finish()
             raise ExiError(f"{type(value).__name__} is no element {wanted}".rstrip())
@@ -70,6 +74,10 @@ class Encoder:
                 return
             self._slot(event, event.slot, pending, owner)
             state = event.after
+
+    def _relaxed(self, type_: ComplexType, value: Declared) -> None:
+        Encoder(self._grammar, strict=self._strict)._content(type_, value)  # checks the values
+        RelaxedGrammar(self._grammar).write(self._writer, type_, value)
 
     def _pending(self, slot: Slot, owner: Declared) -> list[object]:
         """Return the values of a slot that are still to be written, the next one last."""
