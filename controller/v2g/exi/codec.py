@@ -9,7 +9,8 @@ from controller.v2g.exi.compile import FAILURES, Compiled
 from controller.v2g.exi.grammar import NOTHING, Grammar
 from controller.v2g.exi.schema import Declared
 from controller.v2g.exi.view import Json
-from controller.v2g.exi.walk import Decoder, Encoder
+from controller.v2g.exi.walk import Decoder
+from controller.v2g.exi.walk_back import Encoder
 
 __all__ = ["Codec", "Json"]
 

@@ -127,7 +127,7 @@ SimpleType = Boolean | Integer | Text | Binary
 class Spec:
     """What `element`, `attribute` and `text` say about one field."""
 
-    kind: str  # "element", "attribute" or "text"
+    kind: str  # "element", "attribute", "text", "wildcard", "mixed" or "order"
     name: str
     type: SimpleType | None = None
     least: int = 1
@@ -138,7 +138,7 @@ class Spec:
 
 
 class Wildcard(Enum):
-    """xs:any. Its place in the grammar is kept; content of that kind is refused."""
+    """xs:any. Content of that kind is refused where the class has no field for it."""
 
     ANY = "any"
 
@@ -206,6 +206,25 @@ def text(type: SimpleType) -> Any:  # noqa: A002, ANN401
     return dataclasses.field(metadata={"exi": Spec("text", "", type)})
 
 
+def wildcard(*, default: Any = dataclasses.MISSING) -> Any:  # noqa: ANN401
+    """Declare what xs:any may hold: elements of the annotated class and its subclasses."""
+    return dataclasses.field(default=default, metadata={"exi": Spec("wildcard", "*")})
+
+
+def mixed_text(*, default: Any = dataclasses.MISSING) -> Any:  # noqa: ANN401
+    """Declare the pieces of text between the elements of a class with mixed content."""
+    return dataclasses.field(default=default, metadata={"exi": Spec("mixed", "#text", STRING)})
+
+
+def document_order(*, default: Any = dataclasses.MISSING) -> Any:  # noqa: ANN401
+    """Declare the field that says in which order the content of a repeated choice stands.
+
+    It is a tuple of names: those of elements, "*" for a wildcard, "#text". None is the usual order,
+    grouped by kind.
+    """
+    return dataclasses.field(default=default, metadata={"exi": Spec("order", "")})
+
+
 class Declared:
     """Base of every declared class: a frozen dataclass that is cheap to define and to make.
 
@@ -216,6 +235,7 @@ class Declared:
     __slots__ = ()
     NAMESPACE: ClassVar[str] = ""
     RECURS: ClassVar[bool] = False  # the next message will most likely have the very same object
+    ATTRIBUTES_QUALIFIED: ClassVar[bool] = False  # whether attributes are in the namespace
     __dataclass_fields__: ClassVar[dict[str, "dataclasses.Field[Any]"]]
 
     def __init__(self, **values: object) -> None:
@@ -298,10 +318,14 @@ class TypeInfo:
 
 _T = TypeVar("_T", bound=Declared)
 INFO: dict[type, TypeInfo] = {}
+TYPE_NAMES: dict[str, tuple[str, ...]] = {}
+"""Names of a schema's types by namespace, for those whose elements an xs:any may hold."""
 
 
 @dataclass_transform(
-    kw_only_default=True, frozen_default=True, field_specifiers=(element, attribute, text)
+    kw_only_default=True,
+    frozen_default=True,
+    field_specifiers=(element, attribute, text, wildcard, mixed_text, document_order),
 )
 def declare(
     element: str = "",

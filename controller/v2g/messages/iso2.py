@@ -235,6 +235,7 @@ class DataType(Declared):
 
     __slots__ = ()
     NAMESPACE = DATA_TYPES
+    ATTRIBUTES_QUALIFIED = True
 
 
 @declare()
@@ -663,6 +664,7 @@ class BodyElement(Declared):
     """Head of the group of all messages."""
 
     NAMESPACE = BODY
+    ATTRIBUTES_QUALIFIED = True
 
 
 @declare("SessionSetupReq")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from controller.v2g.exi.grammar import ComplexType, Grammar, Particle, Slot, ValueType
 from controller.v2g.exi.schema import Binary, Boolean, Declared, ExiEnum, Integer, Text
-from controller.v2g.exi.walk import is_xml_character
+from controller.v2g.exi.walk_back import is_xml_character
 
 CHARACTERS = st.one_of(
     st.characters(min_codepoint=32, max_codepoint=126),

@@ -19,7 +19,8 @@ from controller.v2g.exi.schema import (
     element,
     sequence,
 )
-from controller.v2g.exi.walk import Decoder, Encoder
+from controller.v2g.exi.walk import Decoder
+from controller.v2g.exi.walk_back import Encoder
 from controller.v2g.messages import din, sap, xmldsig
 
 
@@ -70,7 +71,7 @@ def test_wildcards_and_text_widen_the_code() -> None:
     assert _names(start) == ["Algorithm"]
     inside = start.events[0].after
     assert inside is not None
-    assert _names(inside) == ["XPath", "wildcard", "", "text between elements"]
+    assert _names(inside) == ["XPath", "any element", "", "text between elements"]
     assert inside.bits == 3
 
 

@@ -13,7 +13,8 @@ from controller.v2g.exi.schema import (
     declare,
     element,
 )
-from controller.v2g.exi.walk import Decoder, Encoder
+from controller.v2g.exi.walk import Decoder
+from controller.v2g.exi.walk_back import Encoder
 
 
 @declare("Mode", head=True, abstract=True)
