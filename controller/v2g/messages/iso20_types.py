@@ -43,6 +43,7 @@ class TypesElement(Declared):
 
     __slots__ = ()
     NAMESPACE = NAMESPACE
+    ATTRIBUTES_QUALIFIED = True
 
 
 # ------------------------------------------------------------------------------------- enumerations
