@@ -4,6 +4,7 @@ from controller.v2g.exi.grammar import ComplexType, Slot, State, ValueType
 from controller.v2g.exi.schema import UNBOUNDED, Binary, Boolean, ExiEnum, Integer, Text, open_class
 from controller.v2g.exi.shapes import Shape, is_fixed, may_exceed, shapes_of, varint_expression
 from controller.v2g.exi.source import (
+    LONG_BINARY,
     Simple,
     Source,
     Step,
@@ -18,6 +19,9 @@ from controller.v2g.exi.source import (
 )
 
 WIDEST_BINARY = 8  # bytes, such as a session id, that are read without a call
+TEXT_MASKS = tuple((1 << 8 * max(octet - 1, 0)) - 1 for octet in range(72))
+"""For a length octet: the bits of the octet and of the characters that follow it."""
+BYTE_MASKS = tuple((1 << 8 * count) - 1 for count in range(LONG_BINARY + 1))
 MOST_KNOWN = 4096  # objects of the most usual shape of a type that are kept by their bits
 MOST_UNUSUAL = 256  # objects of another shape
 
@@ -232,6 +236,10 @@ class ReaderSource(Source):
     def _known(self, type_: ComplexType, shape: Shape) -> str:
         """Return the name of the table of known objects of a shape."""
         name = f"KNOWN_{type_.name}_{shape.width}"
+        return self._table(name)
+
+    def _table(self, name: str) -> str:
+        """Make a table of what is known, or share it."""
         self.names.setdefault(name, {})
         return name
 
@@ -280,10 +288,15 @@ class ReaderSource(Source):
                     self.put("x, s = octets(m, s, x)")
                 self.deviate_if(f"x > {limit_of(type_)}")
         if isinstance(type_, Text):
-            self.put(f"{target}, s = text(m, s, x - 2)")
-        elif isinstance(type_, Binary):
+            self._text(type_, target)
+        elif isinstance(type_, Binary) and is_long(type_):
             self.put(f"{target}, s = binary(m, s, x, {type_.limit})")
             self._forget(type_)
+        elif isinstance(type_, Binary):
+            masks = self.name("BYTE_MASKS", BYTE_MASKS)
+            self.deviate_if(f"x > {type_.limit}")
+            self.put("s -= 8 * x")
+            self.put(f"{target} = (m >> s & {masks}[x]).to_bytes(x, 'big')")
         elif is_signed(type_):
             self.put(f"{target} = ~x if negative else x")
         else:
@@ -291,12 +304,29 @@ class ReaderSource(Source):
                 self.deviate_if(f"x < {floor_of(type_)}")
             self.put(f"{target} = x")
 
+    def _text(self, type_: Text, target: str) -> None:
+        """Read characters; recognise short texts, such as an EVSEID, together with their length."""
+        if type_.most > len(TEXT_MASKS):
+            self.put(f"{target}, s = text(m, s, x - 2)")
+            return
+        known = self._table("KNOWN_TEXT")
+        masks = self.name("TEXT_MASKS", TEXT_MASKS)
+        self.put(f"t = s + 16 - 8 * x if 2 < x < {len(TEXT_MASKS)} else s")
+        self.put(f"w = m >> t & {masks}[x] if t < s else 0")
+        self.put(f"{target} = k = {known}.get(w)")
+        with self.block("if k is not None:"):
+            self.put("s = t")
+        with self.block("else:"):
+            self.put(f"{target}, s = text(m, s, x - 2)")
+            with self.block("if w:"):
+                self._remember(known, "w", target, MOST_KNOWN)
+
     def _short_binary(self, type_: Binary, target: str) -> None:
         """Read bytes, of which there are mostly as many as may be: a session id."""
         bits = 8 * type_.limit
         total = sum(width for width, _ in self._run) + bits
         known = f"KNOWN_BINARY_{total}"
-        self.names.setdefault(known, {})
+        self._table(known)
         self.put(f"t = s - {total}")
         self.put(f"w = m >> t & {(1 << total) - 1:#x}")
         self.put(f"{target} = k = {known}.get(w)")
