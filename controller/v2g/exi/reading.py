@@ -313,13 +313,14 @@ class ReaderSource(Source):
         masks = self.name("TEXT_MASKS", TEXT_MASKS)
         self.put(f"t = s + 16 - 8 * x if 2 < x < {len(TEXT_MASKS)} else s")
         self.put(f"w = m >> t & {masks}[x] if t < s else 0")
-        self.put(f"{target} = k = {known}.get(w)")
-        with self.block("if k is not None:"):
-            self.put("s = t")
-        with self.block("else:"):
-            self.put(f"{target}, s = text(m, s, x - 2)")
+        self.put(f"k = {known}.get(w)")
+        with self.block("if k is None:"):
+            self.put("k, s = text(m, s, x - 2)")
             with self.block("if w:"):
-                self._remember(known, "w", target, MOST_KNOWN)
+                self._remember(known, "w", "k", MOST_KNOWN)
+        with self.block("else:"):
+            self.put("s = t")
+        self.put(f"{target} = k")
 
     def _short_binary(self, type_: Binary, target: str) -> None:
         """Read bytes, of which there are mostly as many as may be: a session id."""
