@@ -8,6 +8,7 @@ from controller.v2g.exi.source import (
     Simple,
     Source,
     Step,
+    bare_of,
     floor_of,
     is_long,
     is_signed,
@@ -120,7 +121,25 @@ class ReaderSource(Source):
         for statement in statements:
             self.put(statement)
 
+    def _bare(self, type_: ComplexType) -> None:
+        """Read the attributes of a type with mixed content, and its end."""
+        bare = bare_of(type_)
+        for particle in bare.attributes:
+            assert isinstance(particle.of, Slot)
+            self._take(1)
+            self._value(particle.of, particle.of.options[0][1], f"o.{particle.of.attr}")
+        self._take(bare.state.bits, "e = {0}")
+        self._flush()
+        self.deviate_if(f"e != {bare.end}")
+        for slot in bare.empty:
+            self.put(f"o.{slot.attr} = {() if slot.many else None}")
+        if type_.order_attr:
+            self.put(f"o.{type_.order_attr} = None")
+
     def _content(self, type_: ComplexType) -> None:
+        if type_.mixed:
+            self._bare(type_)
+            return
         steps = steps_of(type_)
         for step, _ in steps:
             for slot, _ in step.choices if step.is_choice else step.choices[:1]:
