@@ -27,6 +27,7 @@ CASES: list[tuple[str, Codec[Any], Maker]] = [
     ("iso2.CurrentDemandReq", iso2.CODEC, exi_iso2.demand_req),
     ("iso2.CurrentDemandReq minimal", iso2.CODEC, exi_iso2.demand_req_minimal),
     ("iso2.CurrentDemandRes", iso2.CODEC, exi_iso2.demand_res),
+    ("iso2.CurrentDemandRes signed", iso2.CODEC, exi_iso2.demand_res_signed),
     ("iso2.CurrentDemandRes minimal", iso2.CODEC, exi_iso2.demand_res_minimal),
     ("iso2.SessionSetupRes", iso2.CODEC, exi_iso2.setup_res),
     ("iso2.ChargeParameterDiscoveryRes 24", iso2.CODEC, exi_iso2.parameter_res),

@@ -62,11 +62,20 @@ def demand_req_minimal(rng: random.Random, part: float) -> iso2.Message:
 
 
 def demand_res(rng: random.Random, part: float) -> iso2.Message:
-    """Return a CurrentDemandRes with all its elements, `part` of the charge done."""
+    """Return a CurrentDemandRes with all but a signed meter reading, `part` of the charge done."""
+    return _demand_res(rng, part, None)
+
+
+def demand_res_signed(rng: random.Random, part: float) -> iso2.Message:
+    """Return a CurrentDemandRes with all its elements; no two signatures are alike."""
+    return _demand_res(rng, part, rng.randbytes(64))
+
+
+def _demand_res(rng: random.Random, part: float, signature: bytes | None) -> iso2.Message:
     meter = iso2.MeterInfo(
         meter_id="METER-0815",
         meter_reading=123_456 + int(40_000 * part),
-        sig_meter_reading=rng.randbytes(64),
+        sig_meter_reading=signature,
         meter_status=0,
         t_meter=1_700_000_000 + int(2400 * part),
     )

@@ -4,9 +4,11 @@ from controller.v2g.exi.grammar import ComplexType, Slot, State, ValueType
 from controller.v2g.exi.schema import UNBOUNDED, Binary, Boolean, ExiEnum, Integer, Text, open_class
 from controller.v2g.exi.shapes import Shape, is_fixed, may_exceed, shapes_of, varint_expression
 from controller.v2g.exi.source import (
+    LONG_BINARY,
     Simple,
     Source,
     Step,
+    bare_of,
     floor_of,
     is_long,
     is_signed,
@@ -19,6 +21,9 @@ from controller.v2g.exi.source import (
 
 WIDEST_BINARY = 8  # bytes, such as a session id, that are read without a call
 WIDEST_LAST = 512  # bits of a recurring object: a header without a signature
+TEXT_MASKS = tuple((1 << 8 * max(octet - 1, 0)) - 1 for octet in range(72))
+"""For a length octet: the bits of the octet and of the characters that follow it."""
+BYTE_MASKS = tuple((1 << 8 * count) - 1 for count in range(LONG_BINARY + 1))
 MOST_KNOWN = 4096  # objects of the most usual shape of a type that are kept by their bits
 MOST_UNUSUAL = 256  # objects of another shape
 
@@ -117,7 +122,25 @@ class ReaderSource(Source):
         for statement in statements:
             self.put(statement)
 
+    def _bare(self, type_: ComplexType) -> None:
+        """Read the attributes of a type with mixed content, and its end."""
+        bare = bare_of(type_)
+        for particle in bare.attributes:
+            assert isinstance(particle.of, Slot)
+            self._take(1)
+            self._value(particle.of, particle.of.options[0][1], f"o.{particle.of.attr}")
+        self._take(bare.state.bits, "e = {0}")
+        self._flush()
+        self.deviate_if(f"e != {bare.end}")
+        for slot in bare.empty:
+            self.put(f"o.{slot.attr} = {() if slot.many else None}")
+        if type_.order_attr:
+            self.put(f"o.{type_.order_attr} = None")
+
     def _content(self, type_: ComplexType) -> None:
+        if type_.mixed:
+            self._bare(type_)
+            return
         steps = steps_of(type_)
         for step, _ in steps:
             for slot, _ in step.choices if step.is_choice else step.choices[:1]:
@@ -257,6 +280,10 @@ class ReaderSource(Source):
     def _known(self, type_: ComplexType, shape: Shape) -> str:
         """Return the name of the table of known objects of a shape."""
         name = f"KNOWN_{type_.name}_{shape.width}"
+        return self._table(name)
+
+    def _table(self, name: str) -> str:
+        """Make a table of what is known, or share it."""
         self.names.setdefault(name, {})
         return name
 
@@ -305,10 +332,15 @@ class ReaderSource(Source):
                     self.put("x, s = octets(m, s, x)")
                 self.deviate_if(f"x > {limit_of(type_)}")
         if isinstance(type_, Text):
-            self.put(f"{target}, s = text(m, s, x - 2)")
-        elif isinstance(type_, Binary):
+            self._text(type_, target)
+        elif isinstance(type_, Binary) and is_long(type_):
             self.put(f"{target}, s = binary(m, s, x, {type_.limit})")
             self._forget(type_)
+        elif isinstance(type_, Binary):
+            masks = self.name("BYTE_MASKS", BYTE_MASKS)
+            self.deviate_if(f"x > {type_.limit}")
+            self.put("s -= 8 * x")
+            self.put(f"{target} = (m >> s & {masks}[x]).to_bytes(x, 'big')")
         elif is_signed(type_):
             self.put(f"{target} = ~x if negative else x")
         else:
@@ -316,12 +348,30 @@ class ReaderSource(Source):
                 self.deviate_if(f"x < {floor_of(type_)}")
             self.put(f"{target} = x")
 
+    def _text(self, type_: Text, target: str) -> None:
+        """Read characters; recognise short texts, such as an EVSEID, together with their length."""
+        if type_.most > len(TEXT_MASKS):
+            self.put(f"{target}, s = text(m, s, x - 2)")
+            return
+        known = self._table("KNOWN_TEXT")
+        masks = self.name("TEXT_MASKS", TEXT_MASKS)
+        self.put(f"t = s + 16 - 8 * x if 2 < x < {len(TEXT_MASKS)} else s")
+        self.put(f"w = m >> t & {masks}[x] if t < s else 0")
+        self.put(f"k = {known}.get(w)")
+        with self.block("if k is None:"):
+            self.put("k, s = text(m, s, x - 2)")
+            with self.block("if w:"):
+                self._remember(known, "w", "k", MOST_KNOWN)
+        with self.block("else:"):
+            self.put("s = t")
+        self.put(f"{target} = k")
+
     def _short_binary(self, type_: Binary, target: str) -> None:
         """Read bytes, of which there are mostly as many as may be: a session id."""
         bits = 8 * type_.limit
         total = sum(width for width, _ in self._run) + bits
         known = f"KNOWN_BINARY_{total}"
-        self.names.setdefault(known, {})
+        self._table(known)
         self.put(f"t = s - {total}")
         self.put(f"w = m >> t & {(1 << total) - 1:#x}")
         self.put(f"{target} = k = {known}.get(w)")

@@ -96,6 +96,28 @@ def _choices(particle: Particle) -> tuple[tuple[Slot, ValueType], ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True)
+class Bare:
+    """A type with mixed content of which but the attributes are there: the usual algorithm."""
+
+    attributes: tuple[Particle, ...]
+    empty: tuple[Slot, ...]
+    state: State
+    end: int  # event code of the end in that state
+
+
+def bare_of(type_: ComplexType) -> Bare:
+    """Return the bare form of a type with mixed content. Raises UnsupportedError."""
+    slots = [p.of for p in type_.row if isinstance(p.of, Slot) and p.of.kind == "attribute"]
+    attributes = type_.row[: len(slots)]
+    state = type_.state(type_.row[len(slots) :])
+    ends = [code for code, event in enumerate(state.events) if not event.name]
+    if not ends or any(particle.is_optional for particle in attributes):
+        raise UnsupportedError
+    empty = tuple(slot for slot in type_.slots if slot not in slots)
+    return Bare(attributes, empty, state, ends[0])
+
+
 def last_state(step: Step, state: State) -> State:
     """Return the state after the last item that a list may have."""
     while state.events[0].slot is step.slot:

@@ -11,6 +11,7 @@ from controller.v2g.exi.source import (
     Source,
     Step,
     UnsupportedError,
+    bare_of,
     is_signed,
     last_state,
     steps_of,
@@ -61,7 +62,23 @@ class WriterSource(Source):
             self.put(f"m = m << {total}{terms}")
             self._run = []
 
+    def _bare(self, type_: ComplexType) -> None:
+        """Write the attributes of a type with mixed content, and its end."""
+        bare = bare_of(type_)
+        for slot in bare.empty:
+            self.deviate_if(f"o.{slot.attr}" if slot.many else f"o.{slot.attr} is not None")
+        for particle in bare.attributes:
+            assert isinstance(particle.of, Slot)
+            local = _local(particle.of)
+            self.put(f"{local} = o.{particle.of.attr}")
+            self._add(1)
+            self._value(particle.of, particle.of.options[0][1], local)
+        self._add(bare.state.bits, str(bare.end))
+
     def _content(self, type_: ComplexType) -> None:
+        if type_.mixed:
+            self._bare(type_)
+            return
         steps = steps_of(type_)
         for step, _ in steps:
             self._load(type_, step)
