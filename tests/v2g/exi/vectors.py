@@ -8,14 +8,32 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from controller.v2g.messages import din, sap
+from controller.v2g.messages import (
+    din,
+    iso20_ac,
+    iso20_acdp,
+    iso20_common,
+    iso20_dc,
+    iso20_wpt,
+    sap,
+)
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden"
 SHARED = Path(os.environ.get("CCS_PILOT_SHARED", ROOT.parent / "shared")) / "vectors"
 NAME_IN_C = str.maketrans("/- ", "___")  # enumeration members: W/s, MF-WPT1, External confirmation
 MISSING = f"no vectors in {SHARED} (CCS_PILOT_SHARED names another folder)"
-PROTOCOLS: dict[str, ModuleType] = {"sap": sap, "din": din, "handshake": sap, "app": sap}
+PROTOCOLS: dict[str, ModuleType] = {
+    "sap": sap,
+    "din": din,
+    "handshake": sap,
+    "app": sap,
+    "iso20-common": iso20_common,
+    "iso20-ac": iso20_ac,
+    "iso20-dc": iso20_dc,
+    "iso20-acdp": iso20_acdp,
+    "iso20-wpt": iso20_wpt,
+}
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
