@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Generic, TypeVar, cast
 
-from controller.v2g.exi import view
+from controller.v2g.exi import view, xml
 from controller.v2g.exi.compile import FAILURES, Compiled
 from controller.v2g.exi.grammar import NOTHING, Grammar
 from controller.v2g.exi.schema import Declared
@@ -95,6 +95,10 @@ class Codec(Generic[M]):
     def to_json(self, message: Declared, name: str = "") -> Json:
         """Return the JSON view of a message; with its name, also that of any other element."""
         return view.to_json(self.grammar, message, name)
+
+    def to_xml(self, message: Declared, name: str = "") -> str:
+        """Return the XML view of a message; with its name, also that of any other element."""
+        return xml.to_xml(self.grammar, message, name, self.namespace)
 
     def from_json(self, content: Json) -> M:
         """Return the message, or the other element, of a JSON view. Raises ExiError."""
