@@ -95,13 +95,18 @@ def bench() -> list[Row]:
     return [row for case in CASES for row in measure(*case)]
 
 
-def main() -> None:
+def show(rows: Sequence[Row]) -> None:
     """Print the table."""
-    for row in bench():
+    for row in rows:
         print(  # noqa: T201 - a tool
             f"{row.message:34} {row.size:5} B  {row.operation}  {row.exi_us:7.2f} us"
             f"  json {row.json_us:7.2f} us  ratio {row.ratio:.2f}"
         )
+
+
+def main() -> None:
+    """Measure and print the table."""
+    show(bench())
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from controller.v2g.exi.source import (
 )
 
 WIDEST_BINARY = 8  # bytes, such as a session id, that are read without a call
+WIDEST_LAST = 512  # bits of a recurring object: a header without a signature
 TEXT_MASKS = tuple((1 << 8 * max(octet - 1, 0)) - 1 for octet in range(72))
 """For a length octet: the bits of the octet and of the characters that follow it."""
 BYTE_MASKS = tuple((1 << 8 * count) - 1 for count in range(LONG_BINARY + 1))
@@ -207,6 +208,8 @@ class ReaderSource(Source):
             self._value(step.slot, step.choices[0][1], "x")
             self._flush()
             self.put("items.append(x)")
+            with self.block("if not len(items) & 7:"):
+                self.put("m &= (1 << s) - 1")
             if step.most == UNBOUNDED:
                 self.deviate_if(f"len(items) > {step.bound}")
                 self._event(state, step.first)
@@ -222,7 +225,6 @@ class ReaderSource(Source):
             if type_.cls is None:
                 self._content(type_)
                 return
-            self._flush()
             self._object(type_, target)
             return
         if slot.kind == "element":
@@ -236,16 +238,39 @@ class ReaderSource(Source):
         self.needed.append(type_)
         shape = next(shapes_of(type_), None)
         if shape is None:
-            self.put(f"{target}, s = read_{type_.name}(m, s)")
-            self._forget(type_)
+            self._flush()
+            if type_.cls and type_.cls.RECURS:
+                self._recurring_object(type_, target)
+            else:
+                self.put(f"{target}, s = read_{type_.name}(m, s)")
+                self._forget(type_)
             return
+        if any(statement for _, statement in self._run):
+            self._flush()
+        width = shape.width + sum(zeros for zeros, _ in self._run)
         known = self._known(type_, shape)
-        self.put(f"t = s - {shape.width}")
-        self.put(f"{target} = k = {known}.get(m >> t & {(1 << shape.width) - 1:#x})")
+        self.put(f"t = s - {width}")
+        self.put(f"{target} = k = {known}.get(m >> t & {(1 << width) - 1:#x})")
         with self.block("if k is None:"):
+            self._flush()
             self.put(f"{target}, s = read_{type_.name}(m, s)")
         with self.block("else:"):
             self.put("s = t")
+
+    def _recurring_object(self, type_: ComplexType, target: str) -> None:
+        """Read an object unless it is the last one again: no other can begin with all its bits."""
+        last = f"LAST_{type_.name}"
+        self.names.setdefault(last, [0, 0, -1, None])  # width, mask, bits, object
+        self.put(f"width, mask, w, {target} = {last}")
+        with self.block("if s > width and m >> s - width & mask == w:"):
+            self.put("s -= width")
+        with self.block("else:"):
+            self.put("t = s")
+            self.put(f"{target}, s = read_{type_.name}(m, s)")
+            with self.block(f"if t - s <= {WIDEST_LAST}:"):
+                self.put("mask = (1 << t - s) - 1")
+                self.put(f"{last}[:] = t - s, mask, m >> s & mask, {target}")
+            self._forget(type_)
 
     def _forget(self, type_: ValueType) -> None:
         """Cut off what was read where it may be long: a shift takes as long as its result is."""

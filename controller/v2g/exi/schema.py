@@ -234,6 +234,7 @@ class Declared:
 
     __slots__ = ()
     NAMESPACE: ClassVar[str] = ""
+    RECURS: ClassVar[bool] = False  # the next message will most likely have the very same object
     ATTRIBUTES_QUALIFIED: ClassVar[bool] = False  # whether attributes are in the namespace
     __dataclass_fields__: ClassVar[dict[str, "dataclasses.Field[Any]"]]
 

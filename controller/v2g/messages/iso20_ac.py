@@ -35,6 +35,7 @@ class AcElement(Declared):
 
     __slots__ = ()
     NAMESPACE = NAMESPACE
+    ATTRIBUTES_QUALIFIED = True
 
 
 # -------------------------------------------------------------------------------------------- types

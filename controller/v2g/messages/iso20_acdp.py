@@ -33,6 +33,7 @@ class AcdpElement(Declared):
 
     __slots__ = ()
     NAMESPACE = NAMESPACE
+    ATTRIBUTES_QUALIFIED = True
 
 
 # ------------------------------------------------------------------------------------- enumerations

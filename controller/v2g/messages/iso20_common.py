@@ -59,6 +59,7 @@ class CommonElement(Declared):
 
     __slots__ = ()
     NAMESPACE = NAMESPACE
+    ATTRIBUTES_QUALIFIED = True
 
 
 # ------------------------------------------------------------------------------------- enumerations
@@ -934,7 +935,11 @@ class VehicleCheckOutRes(CommonElement, V2gResponse):
 
 
 CODEC: Codec[V2gMessage] = Codec(
-    "iso20", NAMESPACE, roots=messages_of(__name__), others=OTHERS, unreached=(*ALL, TargetPosition)
+    "iso20-common",
+    NAMESPACE,
+    roots=messages_of(__name__),
+    others=OTHERS,
+    unreached=(*ALL, TargetPosition),
 )
 
 

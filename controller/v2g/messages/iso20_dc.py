@@ -40,6 +40,7 @@ class DcElement(Declared):
 
     __slots__ = ()
     NAMESPACE = NAMESPACE
+    ATTRIBUTES_QUALIFIED = True
 
 
 # -------------------------------------------------------------------------------------------- types

@@ -43,6 +43,7 @@ class TypesElement(Declared):
 
     __slots__ = ()
     NAMESPACE = NAMESPACE
+    ATTRIBUTES_QUALIFIED = True
 
 
 # ------------------------------------------------------------------------------------- enumerations
@@ -118,6 +119,8 @@ class ResponseCode(ExiEnum):
 @declare()
 class MessageHeader(TypesElement):
     """Header of every message; `time_stamp` in seconds since 1970."""
+
+    RECURS = True
 
     session_id: bytes = element("SessionID", SESSION_ID)
     time_stamp: int = element("TimeStamp", UNSIGNED_LONG)
@@ -225,6 +228,8 @@ class DynamicClResControlMode(ClResControlMode):
 @declare()
 class DisplayParameters(TypesElement):
     """What a charger may show of the car's battery; times in seconds, SoC in percent."""
+
+    RECURS = True
 
     present_soc: int | None = element("PresentSOC", PERCENT, default=None)
     minimum_soc: int | None = element("MinimumSOC", PERCENT, default=None)

@@ -42,6 +42,7 @@ class WptElement(Declared):
 
     __slots__ = ()
     NAMESPACE = NAMESPACE
+    ATTRIBUTES_QUALIFIED = True
 
 
 # ------------------------------------------------------------------------------------- enumerations
