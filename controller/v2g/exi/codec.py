@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Generic, TypeVar, cast
 
+from controller.errors import ExiError
 from controller.v2g.exi import view, xml
 from controller.v2g.exi.compile import FAILURES, Compiled
 from controller.v2g.exi.grammar import NOTHING, Grammar
@@ -69,17 +70,26 @@ class Codec(Generic[M]):
         message, left = Decoder(self.grammar, payload).decode()
         return cast("M", message), left
 
-    def encode(self, message: M, *, strict: bool = True) -> bytes:
+    def encode(self, message: M, *, strict: bool = True, canonical: bool = True) -> bytes:
         """Return the payload of a message. Raises ExiError where a value breaks the schema.
 
-        Without `strict`, what `decode` tolerates is written as it was heard.
+        Without `strict`, what `decode` tolerates is written as it was heard. Without `canonical`,
+        empty texts and binaries are written with their length, as C codecs want them.
         """
         if strict:
             try:
                 return self._compiled.encode(message)
             except FAILURES:
                 pass  # the reference codec says what is wrong, if anything
-        return Encoder(self.grammar, strict=strict).encode(message)
+        return Encoder(self.grammar, strict=strict, canonical=canonical).encode(message)
+
+    def flaw(self, message: M) -> ExiError | None:
+        """Return what a strict reading would refuse in a message that was decoded, if anything."""
+        try:
+            self.encode(message)
+        except ExiError as error:
+            return error
+        return None
 
     def decode_fragment(self, payload: bytes) -> tuple[str, Declared]:
         """Return name and object of the element in an EXI fragment. Raises ExiError."""
