@@ -37,7 +37,8 @@ HEADER = 0x80  # distinguishing bits 10, no options, final version 1 (EXI 1.0, c
 
 # An element of simple type that ends at once is the empty text or binary. The end is then the first
 # of seven deviations: end, xsi:type, xsi:nil, attribute, untyped attribute, element, untyped text.
-# Decoded are this and a value of length 0; encoded is this, as EXIficient does.
+# Decoded are this and a value of length 0. This is what Canonical EXI prescribes where grammars are
+# not strict, and what EXIficient writes; C codecs write, and read, a length of 0.
 ESCAPE_BITS = 3
 ESCAPE_END = 0
 
@@ -51,7 +52,7 @@ def locate(path: list[str]) -> Iterator[None]:
     try:
         yield
     except ExiError as error:
-        raise ExiError(error.reason, ".".join(path), error.bit_offset) from None
+        raise ExiError(error.reason, ".".join(filter(None, path)), error.bit_offset) from None
 
 
 class Decoder:

@@ -19,11 +19,16 @@ from controller.v2g.exi.walk import ESCAPE_BITS, ESCAPE_END, HEADER, locate
 
 
 class Encoder:
-    """Encodes one message. `strict` refuses what the schema's facets forbid."""
+    """Encodes one message. `strict` refuses what the schema's facets forbid.
 
-    def __init__(self, grammar: Grammar, *, strict: bool = True) -> None:
+    `canonical` writes an empty text or binary as an element that ends at once, else it is one of
+    length 0.
+    """
+
+    def __init__(self, grammar: Grammar, *, strict: bool = True, canonical: bool = True) -> None:
         self._grammar = grammar
         self._strict = strict
+        self._canonical = canonical
         self._writer = BitWriter()
         self._path: list[str] = []
 
@@ -65,7 +70,8 @@ class Encoder:
         state = type_.start
         while True:
             code, event = self._choose(state, pending, order)
-            if event.slot and event.slot.kind == "text" and pending[event.slot][-1] in ("", b""):
+            slot = event.slot
+            if slot and slot.kind == "text" and self._is_empty(pending[slot][-1]):
                 self._writer.write(len(state.events), state.bits)
                 self._writer.write(ESCAPE_END, ESCAPE_BITS)
                 return
@@ -74,6 +80,10 @@ class Encoder:
                 return
             self._slot(event, event.slot, pending, owner)
             state = event.after
+
+    def _is_empty(self, value: object) -> bool:
+        """Whether a value is left out."""
+        return self._canonical and value in ("", b"")
 
     def _relaxed(self, type_: ComplexType, value: Declared) -> None:
         Encoder(self._grammar, strict=self._strict)._content(type_, value)  # checks the values
@@ -140,7 +150,7 @@ class Encoder:
             self._content(event.type, value)
         elif slot.kind != "element":
             self._simple(event.type, value)
-        elif value in ("", b""):
+        elif self._is_empty(value):
             self._writer.write(1 << ESCAPE_BITS | ESCAPE_END, 1 + ESCAPE_BITS)
         else:
             self._writer.write(0, 1)

@@ -10,6 +10,7 @@ from typing import Any
 
 from controller.v2g.messages import (
     din,
+    iso2,
     iso20_ac,
     iso20_acdp,
     iso20_common,
@@ -26,6 +27,7 @@ MISSING = f"no vectors in {SHARED} (CCS_PILOT_SHARED names another folder)"
 PROTOCOLS: dict[str, ModuleType] = {
     "sap": sap,
     "din": din,
+    "iso2": iso2,
     "handshake": sap,
     "app": sap,
     "iso20-common": iso20_common,
@@ -67,6 +69,7 @@ def content(view: dict[str, Any]) -> dict[str, Any]:
 def alike(ours: object, fields: object) -> bool:
     """Compare with a C codec's fields: 0 and 1 for booleans, small letters and hex for binaries."""
     if isinstance(ours, dict) and isinstance(fields, dict):
+        fields = {"value" if k == "CONTENT" else k: v for k, v in fields.items()}
         return ours.keys() == fields.keys() and all(alike(ours[k], fields[k]) for k in ours)
     if isinstance(ours, list) and isinstance(fields, list):
         return len(ours) == len(fields) and all(map(alike, ours, fields))
