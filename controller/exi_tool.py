@@ -11,6 +11,7 @@ namespace of ISO 15118-20 is meant.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -21,7 +22,6 @@ from controller.v2g import v2gtp
 from controller.v2g.messages import protocols
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
 
 REFUSED = 1
@@ -43,11 +43,15 @@ def add_arguments_exi(parser: argparse.ArgumentParser) -> None:
     parser.description = "EXI payloads to JSON and back."
     parser.add_argument("verb", choices=("decode", "encode", "identify"))
     parser.add_argument(
-        "words",
-        nargs="*",
+        "rest",
+        nargs=argparse.REMAINDER,
         metavar="[PROTOCOL] [INPUT]",
         help=f"{', '.join(protocols.NAMES)}; hex or JSON, a file, or - for stdin (default)",
     )
+    _add_options(parser)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lines", action="store_true", help="`PROTOCOL HEX` or `PROTOCOL JSON` a line, in and out"
     )
@@ -63,6 +67,11 @@ def add_arguments_exi(parser: argparse.ArgumentParser) -> None:
 
 def run_exi(args: argparse.Namespace) -> int:
     """Run `ccs-pilot exi`; returns the exit code."""
+    # Options may stand before, between and after the words, which a subparser cannot do by itself.
+    inner = argparse.ArgumentParser(prog=f"ccs-pilot exi {args.verb}")
+    inner.add_argument("words", nargs="*", metavar="[PROTOCOL] [INPUT]")
+    _add_options(inner)
+    inner.parse_intermixed_args(args.rest, args)
     words = list(args.words)
     protocol = words.pop(0) if words and words[0] in protocols.NAMES else ""
     if len(words) > 1:

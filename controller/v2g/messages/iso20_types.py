@@ -182,7 +182,7 @@ class RationalNumber(TypesElement):
         """
         for exponent in range(finest, MOST_EXPONENT + 1):
             scaled = amount / 10.0**exponent
-            if abs(scaled) < 2**15 and -(2**15) <= round(scaled) < 2**15:
+            if abs(scaled) < 2**16 and -(2**15) <= round(scaled) < 2**15:
                 return cls(exponent=exponent, value=round(scaled))
         raise ValueError(f"{amount} does not fit a rational number")
 

@@ -8,7 +8,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from controller.v2g.messages import din, iso2, sap
+from controller.v2g.messages import (
+    din,
+    iso2,
+    iso20_ac,
+    iso20_acdp,
+    iso20_common,
+    iso20_dc,
+    iso20_wpt,
+    sap,
+)
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden"
@@ -21,6 +30,11 @@ PROTOCOLS: dict[str, ModuleType] = {
     "iso2": iso2,
     "handshake": sap,
     "app": sap,
+    "iso20-common": iso20_common,
+    "iso20-ac": iso20_ac,
+    "iso20-dc": iso20_dc,
+    "iso20-acdp": iso20_acdp,
+    "iso20-wpt": iso20_wpt,
 }
 
 
