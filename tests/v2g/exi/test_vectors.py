@@ -1,4 +1,4 @@
-"""The large sets of vectors: real sessions and generated messages of independent codecs."""
+"""The large sets of vectors, real and generated: supportedAppProtocol and DIN 70121."""
 
 from types import ModuleType
 from typing import TYPE_CHECKING, Any

@@ -22,7 +22,7 @@ EMPTY_METER_ID = 3
 # decoders cannot tell: the field has 2 bits, and 0..3 stand for 1..4 (EXI 1.0, 7.1.9).
 FOUR_PHASES = 1
 
-# What libcbv2g's random generator sends beyond the facets of the schema: C codecs check none.
+# Values made at random for libcbv2g, beyond the facets of the schema: C codecs do not check them.
 BEYOND_FACETS = {
     "eMAID": 24,  # 14 or 15 characters
     "GenChallenge": 10,  # 16 bytes
