@@ -151,6 +151,7 @@ MACHINE = {
     "controller.process",
     "controller.process_communication",
     "controller.process_site",
+    "controller.exi_tool",
     "controller.scene",
     "controller.session_capture",
     "controller.sim",
