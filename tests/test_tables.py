@@ -141,6 +141,7 @@ def rules(contract: str, key: str) -> set[str]:
 
 MACHINE = {
     "controller.child",
+    "controller.exi_tool",
     "controller.ipc",
     "controller.listen",
     "controller.listener",
@@ -151,7 +152,6 @@ MACHINE = {
     "controller.process",
     "controller.process_communication",
     "controller.process_site",
-    "controller.exi_tool",
     "controller.scene",
     "controller.session_capture",
     "controller.sim",
