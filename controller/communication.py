@@ -111,8 +111,9 @@ class Communication:
             FrameReceived: self._receive_frame,
             DatagramReceived: lambda i, now: self.sdp.receive_data(i.data, i.sender, now),
             DataReceived: lambda i, now: self.session.receive_data(i.data, now),
-            ConnectionMade: lambda i, now: self.session.connection_made(now),
+            ConnectionMade: self._connected,
             ConnectionLost: lambda i, now: self.session.connection_lost(now),
+            ResetRequest: lambda i, now: [i],  # the operator's, for realtime
         }
 
     def receive(self, item: Output, now: float) -> list[Output]:
@@ -127,6 +128,9 @@ class Communication:
 
     def _receive_frame(self, item: FrameReceived, now: float) -> list[Output]:
         return self.modem.receive_frame(item.frame, now) + self.slac.receive_frame(item.frame, now)
+
+    def _connected(self, item: ConnectionMade, now: float) -> list[Output]:
+        return self.station.receive_signal(item, now) + self.session.connection_made(now)
 
     def realtime_lost(self, now: float) -> list[Output]:
         """Act on the end of the other process: nobody there to permit or measure any more."""
@@ -146,7 +150,7 @@ class Communication:
 
     def next_timer(self) -> float:
         """Return the earliest deadline of all cores, or of the heartbeat."""
-        return min(self._heartbeat_at, self._cores_at)
+        return self._heartbeat_at if self._heartbeat_at < self._cores_at else self._cores_at
 
     def _earliest_core(self) -> float:
         at = earliest([core.next_timer() for core in self._cores])

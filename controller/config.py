@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
-import math
 import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
@@ -37,15 +36,18 @@ def _key(default: Any, read: Callable[[Any], Any], allowed: str, meaning: str) -
     return field(default=default, metadata={"key": Key(read, allowed, meaning)})
 
 
+def _bounded(value: object, low: float, high: float) -> float:
+    """Take a number from `low` to `high`: no truth value, no text, not NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError
+    return float(value)
+
+
 def number(default: float, low: float, high: float, meaning: str) -> Any:  # noqa: ANN401
     """Declare a number from `low` to `high`, both allowed."""
 
     def read(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-            raise ValueError
-        if not low <= value <= high:
-            raise ValueError
-        return float(value)
+        return _bounded(value, low, high)
 
     return _key(default, read, f"a number from {low:g} to {high:g}", meaning)
 
@@ -89,10 +91,8 @@ def curve(default: tuple[tuple[float, float], ...], low: float, high: float, mea
     def read(value: object) -> tuple[tuple[float, float], ...]:
         if not isinstance(value, list) or not 2 <= len(value) <= 100:
             raise ValueError
-        points = tuple((float(x), float(y)) for x, y in value)
-        rising = all(a[0] < b[0] for a, b in itertools.pairwise(points))
-        inside = all(0 <= x <= 100 and low <= y <= high for x, y in points)
-        if not (rising and inside):
+        points = tuple((_bounded(x, 0, 100), _bounded(y, low, high)) for x, y in value)
+        if not all(a[0] < b[0] for a, b in itertools.pairwise(points)):
             raise ValueError
         return points
 
@@ -239,8 +239,10 @@ def parse(cls: type[T], source: str, name: str) -> T:
     """Read TOML text into `cls`; `name` is the file named in errors. Raises ConfigError."""
     try:
         tables = tomllib.loads(source)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, and a number of thousands of digits
         raise ConfigError(f"{name}: not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{name}: not valid TOML: nested too deeply") from error
     return _build(cls, tables, name)
 
 

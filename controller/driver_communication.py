@@ -7,6 +7,7 @@ order. A broken connection is a fact for the core, never an exception.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from controller.communication import TO_REALTIME, AnswerTimes, Communication
@@ -20,6 +21,7 @@ from controller.signals import (
     DatagramReceived,
     DataReceived,
     FrameReceived,
+    ModemFailed,
     Output,
     SendData,
     SendDatagram,
@@ -27,7 +29,7 @@ from controller.signals import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from controller.ipc import Channel
     from controller.loop import Loop
@@ -60,9 +62,10 @@ class Sockets:
         self._connection: StreamConnection | None = None
         self._connecting: Connecting | None = None
         self._answers = AnswerTimes()
+        self._troubles: list[ModemFailed] = []
         self._carry: dict[type[Output], Callable[[Any, float], None]] = {
             SendFrame: self._send_frame,
-            SendDatagram: lambda o, now: self._sdp.send(o.data, o.to),
+            SendDatagram: self._send_datagram,
             SendData: self._send_data,
             CloseConnection: lambda o, now: self._drop(),
             Connect: self._open,
@@ -96,22 +99,46 @@ class Sockets:
 
     def _send_frame(self, output: SendFrame, now: float) -> None:
         if self._link is not None:
-            self._link.send(output.frame)
+            with self._frames_may_be_lost(now):
+                self._link.send(output.frame)
 
     def _frames(self, now: float) -> None:
         assert self._link is not None
-        while (frame := self._link.receive()) is not None:
-            self._feed(FrameReceived(frame), now)
+        with self._frames_may_be_lost(now):
+            while (frame := self._link.receive()) is not None:
+                self._feed(FrameReceived(frame), now)
+
+    def _send_datagram(self, output: SendDatagram, now: float) -> None:
+        with self._frames_may_be_lost(now):
+            self._sdp.send(output.data, output.to)
 
     def _datagram(self, now: float) -> None:
-        while (received := self._sdp.receive()) is not None:
-            self._feed(DatagramReceived(*received), now)
+        with self._frames_may_be_lost(now):
+            while (received := self._sdp.receive()) is not None:
+                self._feed(DatagramReceived(*received), now)
+
+    @contextmanager
+    def _frames_may_be_lost(self, now: float) -> Iterator[None]:
+        """An interface that is down or full loses frames, as any wire may; the cores ask again.
+
+        What is wrong with it is recorded, once for each kind of trouble.
+        """
+        try:
+            yield
+        except PortError as error:
+            trouble = ModemFailed(str(error))
+            if trouble not in self._troubles:
+                self._troubles.append(trouble)
+                self.node.record(now, self.node.name, "out", trouble)
 
     # the one TCP connection
 
     def _accept(self, now: float) -> None:
         assert self._listener is not None
-        connection = self._listener.accept()
+        try:
+            connection = self._listener.accept()
+        except PortError:
+            return  # gone again before it was taken
         if connection is None:
             return
         if self._connection is not None:

@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 PHASE_MISMATCH_S = 0.05
 """Own figure: heartbeat and request change phase in one message turn, not in the same instant."""
 
-CLOSED_PHASES = frozenset({Phase.CABLE_CHECK, Phase.PRE_CHARGE, Phase.CHARGE, Phase.STOPPING})
+CLOSED_PHASES = (Phase.CHARGE, Phase.CABLE_CHECK, Phase.PRE_CHARGE, Phase.STOPPING)
 """The power phases, and stopping: the ramp down needs closed contactors to its end."""
-TRANSFER_PHASES = frozenset({Phase.PRE_CHARGE, Phase.CHARGE})
+TRANSFER_PHASES = (Phase.CHARGE, Phase.PRE_CHARGE)
 
 
 # Not frozen: the realtime process builds one every period, and a frozen one costs three times that.
@@ -133,7 +133,7 @@ def _live_output(s: Snapshot, _: InterlockConfig) -> bool:
 
 
 def _pilot_is(*letters: str) -> Callable[[Snapshot, InterlockConfig], bool]:
-    states = {p for p in ControlPilotState if p.value in letters}
+    states = tuple(p for p in ControlPilotState if p.value in letters)
     return lambda s, _: s.pilot in states
 
 

@@ -37,7 +37,8 @@ CONTACTOR_DISAGREE_S = 0.4
 AGE_TOLERANCE_S = 0.005
 """A stamp this much ahead of `now` was taken within the same period."""
 
-CHECKED_PHASES = frozenset({Phase.PRE_CHARGE, Phase.CHARGE, Phase.STOPPING})
+# Tuples, not sets: members are compared by identity, which is cheaper than an enum's hash.
+CHECKED_PHASES = (Phase.CHARGE, Phase.PRE_CHARGE, Phase.STOPPING)
 
 
 class Severity(Enum):
@@ -134,7 +135,10 @@ class Judge(Generic[Seen]):
         if self.latched and unplugged and (self._reset_wanted or not self.needs_reset):
             self.latched, self.emergency, self.needs_reset = "", False, False
         self._reset_wanted = False
-        close, energise, reasons = self._apply(seen)
+        wrong = [is_wrong(seen, self._config) for is_wrong in self._predicates]
+        if not self.latched and not any(wrong):
+            return self._grant(seen.now)
+        close, energise, reasons = self._apply(seen, wrong)
         if self.latched:
             close = energise = False
             reasons = [self.latched, *(r for r in reasons if r != self.latched)]
@@ -143,14 +147,17 @@ class Judge(Generic[Seen]):
         self._update_report(close, energise, told)
         return Permits(close, energise, seen.now + PERMIT_LIFETIME_S, told)
 
-    def _apply(self, seen: Seen) -> tuple[bool, bool, list[str]]:
+    def _grant(self, now: float) -> Permits:
+        """Grant everything: no row is wrong, and nothing is latched."""
+        self._since[:] = self._never
+        if not (self._granted and self.report.energise):
+            self._granted = True
+            self._update_report(close=True, energise=True, reasons=())
+        return Permits(True, True, now + PERMIT_LIFETIME_S)
+
+    def _apply(self, seen: Seen, wrong: Sequence[bool]) -> tuple[bool, bool, list[str]]:
         close = energise = True
         reasons: list[str] = []
-        config = self._config
-        wrong = [is_wrong(seen, config) for is_wrong in self._predicates]
-        if not any(wrong):
-            self._since[:] = self._never
-            return close, energise, reasons
         for index, rule in enumerate(self._rules):
             if not wrong[index]:
                 self._since[index] = None

@@ -118,7 +118,12 @@ class Node:
     def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
         """Give one input to the core and carry out what it returns."""
         self.record(now, self.name, "in", item)
-        return self.finish(receive(item, now), now)
+        outputs = receive(item, now)
+        if outputs:
+            return self.finish(outputs, now)
+        deadline = self.core.next_timer()
+        self.deadline = NEVER if deadline is None else deadline
+        return outputs
 
     def fire(self, now: float) -> list[Output]:
         """Let the core act on its deadlines."""
@@ -211,12 +216,6 @@ class _Calendar:
                 best, who = deadline, timed
         return best, who
 
-    def _fire(self, who: Timed | None, now: float) -> None:
-        if who is None:
-            heapq.heappop(self._calls)[2](now)
-        else:
-            who.fire(now)
-
 
 class Loop(_Calendar):
     """The real loop: one thread, a selector, absolute deadlines."""
@@ -267,7 +266,10 @@ class Loop(_Calendar):
         deadline, who = self._due()
         now = self.clock.now()
         if deadline <= now:
-            self._fire(who, now)
+            if who is None:
+                heapq.heappop(self._calls)[2](now)
+            else:
+                who.fire(now)
             self._dispatch(0.0)
         elif self.on_idle is None:
             self._dispatch(self.clock.wait_s(deadline))
@@ -308,18 +310,23 @@ class SimLoop(_Calendar):
         deadline, who = self._due()
         if deadline > until or deadline == NEVER:
             return False
-        if deadline > self._now:
-            self._now = deadline
+        now = self._now
+        if deadline > now:
+            self._now = now = deadline
             self._at_once = 0
         self._at_once += 1
         if self._at_once > STANDSTILL:
-            raise ControllerError(f"time stands still at {self._now:.6f} s because of {who!r}")
-        self._fire(who, self._now)
+            raise ControllerError(f"time stands still at {now:.6f} s because of {who!r}")
+        if who is None:
+            heapq.heappop(self._calls)[2](now)
+        else:
+            who.fire(now)
         return True
 
     def run(self, until: float, done: Callable[[], bool] | None = None) -> float:
         """Run to virtual time `until`, or until `done()`; returns the time reached."""
-        while self.step(until):
+        step = self.step
+        while step(until):
             if done is not None and done():
                 return self._now
         self._now = max(self._now, until)

@@ -8,8 +8,8 @@ armed when a state is *entered* - an internal row (`dest=None`) does not enter, 
 never re-arms a deadline. `dest="="` does re-enter.
 
 What `transitions` does not check by itself (a misspelt action, a trigger that the class does not
-declare, a state without exit or deadline) is checked for every table by `lint_table`, which
-`make check` and the tests run.
+declare, a guard whose name it replaces with a method of its own, a state without exit or deadline)
+is checked for every table by `lint_table`, which `make check` and the tests run.
 """
 
 from __future__ import annotations
@@ -68,6 +68,12 @@ class TableMachine:
     ENDLESS: ClassVar[Sequence[Enum]] = ()
 
     state: Any
+    _rearming: ClassVar[frozenset[tuple[Enum, str]]] = frozenset()
+
+    def __init_subclass__(cls) -> None:
+        """Note which triggers do no more than arm a deadline anew: a charge loop fires them."""
+        super().__init_subclass__()
+        cls._rearming = _rearming(getattr(cls, "TABLE", ()))
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -90,6 +96,14 @@ class TableMachine:
     def timeout(self) -> bool:
         """Fire when the deadline of the present state has passed (replaced by the table)."""
         return False
+
+    def fire(self, trigger: str) -> bool:
+        """Fire a trigger by name; one whose row only re-enters just arms the deadline anew."""
+        if (self.state, trigger) in self._rearming:
+            self._arm_deadline()
+            return True
+        fired: bool = getattr(self, trigger)()
+        return fired
 
     def next_timer(self) -> float | None:
         """Absolute time at which `handle_timer` wants to be called, or None."""
@@ -114,19 +128,36 @@ class TableMachine:
         self._deadline_at = None if wait_s is None else self.now + wait_s
 
 
+def _rearming(table: Iterable[Row]) -> frozenset[tuple[Enum, str]]:
+    first: dict[tuple[Enum, str], Row] = {}
+    for r in table:
+        for source in r["source"]:
+            first.setdefault((source, r["trigger"]), r)
+    return frozenset(
+        key for key, r in first.items() if r["dest"] == "=" and not r["conditions"] + r["after"]
+    )
+
+
 def lint_table(cls: type[TableMachine]) -> list[str]:
     """Return what is wrong with a table: one line a finding, empty when all is well."""
     findings: list[str] = []
     states = type(cls.INITIAL)
     reached: set[Enum] = {cls.INITIAL}
     left: set[Enum] = set()
+    taken = {f"may_{r['trigger']}" for r in cls.TABLE} | {f"is_{s.name}" for s in states}
     for r in cls.TABLE:
         label = f"{cls.__name__}: {r['trigger']} from {[s.name for s in r['source']]}"
-        findings.extend(
+        names = [r["trigger"], *r["conditions"], *r["after"]]
+        findings += [
             f"{label}: {name!r} is not a method of the class"
-            for name in [r["trigger"], *r["conditions"], *r["after"]]
+            for name in names
             if not callable(getattr(cls, name, None))
-        )
+        ]
+        findings += [
+            f"{label}: {name!r} is a name that transitions gives away"
+            for name in names
+            if name in taken
+        ]
         if isinstance(r["dest"], Enum):
             reached.add(r["dest"])
             left.update(s for s in r["source"] if s is not r["dest"])

@@ -192,8 +192,8 @@ class EvseRealtime(_Realtime):
         stage, contactors = self.stage, self.contactors
         out = self.pilot.receive_sample(inputs.pilot, now)
         last, self._inputs = self._inputs, inputs
-        if last is None or inputs.envelope != last.envelope:
-            envelope = inputs.envelope
+        envelope = inputs.envelope
+        if last is None or (envelope is not last.envelope and envelope != last.envelope):
             if not self._hardware_interlock:
                 envelope = bench_envelope(envelope)
             out += stage.receive_signal(envelope, now)
@@ -263,7 +263,11 @@ class EvseRealtime(_Realtime):
 
     def _report(self, now: float) -> list[Output]:
         last = self._reported_power
-        if last is not None and now - self._reported_at < REPORT_S and self.stage.is_as_in(last, now):
+        if (
+            last is not None
+            and now - self._reported_at < REPORT_S
+            and self.stage.is_as_in(last, now)
+        ):
             return []
         self._reported_power, self._reported_at = self.stage.report(now), now
         return [self._reported_power]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from controller.signals import (
@@ -150,7 +151,8 @@ class Report:
         if self._energy_at is not None:
             self.energy_wh += (power_w + self._power_w) / 2 * (now - self._energy_at) / 3600
         self._energy_at, self._power_w = now, power_w
-        self.peak_power_w = max(self.peak_power_w, power_w)
+        if power_w > self.peak_power_w:
+            self.peak_power_w = power_w
         self.output_voltage_v = item.voltage_v
 
     def _inlet(self, now: float, node: str, item: InletReport) -> None:
@@ -278,6 +280,7 @@ class Report:
         }
 
 
+@lru_cache(maxsize=16)
 def side(node: str) -> str:
     """Return evse or pev, of a node's name."""
     return node.partition(".")[0]
@@ -298,3 +301,5 @@ HANDLERS: dict[type[Output], Any] = {
     MessageReceived: Report._received,
     MessageSent: Report._sent,
 }
+REPORTED = frozenset(HANDLERS)
+"""What `Report.observe` heeds; all else may be kept from it."""

@@ -253,6 +253,7 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     lines += [_phase_line(phase) for phase in summary["phases"]]
     lines += [f"{'slowest answer':<32}{'took':>10}{'budget':>10}"]
     lines += [_answer_line(answer) for answer in summary["slowest_answers"]]
+    lines += [f"not kept   {why}" for why in summary.get("not_kept", ())]
     return [*lines, f"session folder: {summary['folder']}"]
 
 

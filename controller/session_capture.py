@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from controller.errors import PortError
 from controller.netframes import Endpoint, FlowComposer
 from controller.signals import (
     Address,
@@ -42,10 +43,17 @@ class SessionCapture:
         self._server = Endpoint.of(host_mac("evse"), "::1", SDP_PORT)
         self._client = Endpoint.of(host_mac("pev"), "::1", SDP_PORT)
         self._open = False
+        self.error = ""
+        """Why the capture is not complete, in words; empty while all is well."""
 
     def frame(self, frame: bytes, at: float, side: str) -> None:
-        """Keep one real frame."""
-        self._file.write(frame, at, SIDES.index(side))
+        """Keep one real frame; a full disk ends the capture, not the session."""
+        if self.error:
+            return
+        try:
+            self._file.write(frame, at, SIDES.index(side))
+        except PortError as error:
+            self.error = str(error)
 
     def observe(self, at: float, node: str, item: Output) -> None:
         """Compose the frames of what the charger received and sent."""
@@ -87,7 +95,10 @@ class SessionCapture:
 
     def close(self) -> None:
         """Finish the file."""
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            self.error = self.error or f"capture: {error.strerror or error}"
 
 
 GROUP = Endpoint.of(b"", SDP_GROUP, SDP_PORT)

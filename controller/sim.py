@@ -34,7 +34,7 @@ from controller.power.sim import (
 )
 from controller.power.sim_battery import SimBattery
 from controller.realtime import EvseRealtime, PevRealtime
-from controller.report import Report
+from controller.report import REPORTED, Report
 from controller.signals import (
     DUTY_DIGITAL,
     POWER_PHASES,
@@ -64,7 +64,7 @@ from controller.signals import (
 from controller.v2g.sim import Arrival, Kind, SimNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Set
 
 SIDES = ("evse", "pev")
 """Order of the hosts at the powerline."""
@@ -320,15 +320,17 @@ class HangingNode(Node):
         core: Core,
         carry_out: Callable[[Output, float], None],
         record: Record,
-        hangs: Callable[[], bool],
+        silent: Set[str],
     ) -> None:
         super().__init__(name, core, carry_out, record)
-        self._hangs = hangs
+        self._silent = silent
+        """Sides that hang; the name of this node begins with its side."""
+        self._side = name.partition(".")[0]
         self._waiting: list[tuple[Callable[..., list[Output]], object]] = []
 
     def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
         """Give one input to the core, after those that waited while it hung."""
-        if self._hangs():
+        if self._side in self._silent:
             self._waiting.append((receive, item))
             return []
         if self._waiting:
@@ -337,10 +339,11 @@ class HangingNode(Node):
 
     def fire(self, now: float) -> list[Output]:
         """Let the core act; one that hangs looks again a little later."""
-        if self._hangs():
+        if self._side in self._silent:
             self.deadline = now + RESTING_PERIOD_S
             return []
-        self._catch_up(now)
+        if self._waiting:
+            self._catch_up(now)
         return super().fire(now)
 
     def _catch_up(self, now: float) -> None:
@@ -367,7 +370,7 @@ class SimWorld:
         self.world = World(charger, car, seed)
         self.network = SimNetwork(SIDES)
         self.report = Report()
-        self.observers: list[Record] = [self.report.observe]
+        self.observers: list[Record] = []
         self.silent: set[str] = set()
         """Sides whose communication process is stopped: it neither acts nor beats."""
         self._answers = {side: AnswerTimes() for side in SIDES}
@@ -385,6 +388,11 @@ class SimWorld:
                 "pev", PevCommunication(car, host_mac("pev"), rng)
             ),
         }
+        self._deliver: dict[str, Callable[[Output, float], list[Output]]] = {
+            name: partial(node.feed, node.core.receive)  # type: ignore[attr-defined]
+            for name, node in self.nodes.items()
+        }
+        """Node -> how its core is given a signal of its other half."""
         self.frames = {
             "evse": Frames(
                 self.nodes["evse.realtime"], self.world.evse_inputs, charger.realtime.period_s
@@ -427,6 +435,8 @@ class SimWorld:
     # --- wiring --------------------------------------------------------------------------------
 
     def _record(self, now: float, node: str, direction: str, item: Any) -> None:  # noqa: ANN401
+        if type(item) in REPORTED:
+            self.report.observe(now, node, direction, item)
         for observe in self.observers:
             observe(now, node, direction, item)
 
@@ -443,7 +453,7 @@ class SimWorld:
         def carry_out(output: Output, now: float) -> None:
             kind = type(output)
             if kind in to_communication:
-                self.loop.call_at(now + IPC_S, partial(self._feed, other, output))
+                self.loop.call_at(now + IPC_S, partial(self._deliver[other], output))
             elif kind in to_hardware:
                 self.world.carry_out(side, output, now)
 
@@ -457,7 +467,7 @@ class SimWorld:
 
         def carry_out(output: Output, now: float) -> None:
             if type(output) in to_realtime:
-                self.loop.call_at(now + IPC_S, partial(self._feed, other, output))
+                self.loop.call_at(now + IPC_S, partial(self._deliver[other], output))
                 return
             match output:
                 case SendData():
@@ -472,9 +482,7 @@ class SimWorld:
                 case CloseConnection():
                     self.network.close(side, now)
 
-        return HangingNode(
-            f"{side}.communication", core, carry_out, self._record, lambda: side in self.silent
-        )
+        return HangingNode(f"{side}.communication", core, carry_out, self._record, self.silent)
 
     def _feed(self, name: str, item: Output, now: float) -> None:
         node = self.nodes[name]

@@ -21,20 +21,21 @@ once: the rest goes on for a moment, so that the other halves do what they do wi
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import socket
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from controller import __version__, ipc, netns, signals_json
+from controller.child import Child
 from controller.errors import PortError, WireError
 from controller.loop import NEVER, Loop, LoopTimer, utc_stamp, wall_time
 from controller.plc.driver_tap import open_tap
-from controller.process import LOOPBACK, READY, TAP_NAME
+from controller.process_site import LOOPBACK, TAP_NAME
 from controller.report import Report
 from controller.session_capture import SessionCapture
 from controller.signals import (
@@ -52,8 +53,6 @@ if TYPE_CHECKING:
     from controller.config import CarConfig, ChargerConfig
     from controller.view import View
 
-START_PATIENCE_S = 30.0
-"""A process that is not ready by then (a very slow machine) ends the run."""
 CHILD_PATIENCE_S = 10
 """Wall seconds after which a process that says nothing is hung: it is killed."""
 LONGEST_FRAME = 1514
@@ -84,43 +83,6 @@ class Scene:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-class Child:
-    """One process of the site."""
-
-    def __init__(self, name: str, command: list[str], fds: list[int], sock: socket.socket) -> None:
-        self.name = name
-        self.channel = ipc.Channel(sock)
-        self.waiting_for = False
-        self.silent_s = 0
-        self.tap = -1
-        self.process = subprocess.Popen(
-            command, pass_fds=fds, stdin=subprocess.DEVNULL, start_new_session=True
-        )
-
-    def wait_ready(self) -> None:
-        """Wait for its first packet. Raises PortError with its reason when it cannot start."""
-        self.channel.sock.settimeout(START_PATIENCE_S)
-        try:
-            packet, fds, _, _ = socket.recv_fds(self.channel.sock, 4096, 1)
-        except TimeoutError:
-            raise PortError(f"{self.name} did not start in {START_PATIENCE_S:g} s") from None
-        finally:
-            self.channel.sock.settimeout(None)
-        if packet[:1] != READY:
-            reason = packet[1:].decode(errors="replace") or "it ended at once"
-            raise PortError(f"{self.name} cannot start: {reason}")
-        self.tap = fds[0] if fds else -1
-
-    def close(self) -> None:
-        """End the process; it has a moment to do so by itself."""
-        self.channel.close()
-        try:
-            self.process.wait(2.0)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
 class RunningSite:
     """A scene being played: the world, the processes, the clock and what is shown and kept."""
 
@@ -146,36 +108,44 @@ class RunningSite:
         self._patience_ends_at = LONGEST_SESSION_S
         self._plugged = False
         self._given_up = ""
-        self._folder = scene.folder or Path("sessions") / utc_stamp()
-        self._keep: list[int | socket.socket] = []
+        self._folder = Path()
         self._wires: dict[str, Callable[[bytes], int]] = {}
-        self._bell, self._button = socket.socketpair()
-        self._button.setblocking(False)
+        self._button: socket.socket | None = None
+        self._resources = contextlib.ExitStack()
+        self._resources.callback(self.loop.close)
 
     # --- start and end ---------------------------------------------------------------------------
 
     def run(self) -> dict[str, Any]:
         """Play the scene; returns the summary, which is also in the folder. Raises PortError."""
-        self._open_folder()
-        try:
+        with self._resources:
+            self._open_folder()
+            self._hang_bell()
             self.view.say(f"link: {self.link} ({self.why})")
             self._start_children()
             self._start_clock()
-            self.loop.watch(self._bell.fileno(), self._rung)
             self.loop.run()
             self._inspect()
-        finally:
-            self._close()
         return self._write_summary()
 
     def interrupt(self, *_: object) -> None:
         """Handle a signal of the terminal, at any instant: only ring, the loop does the rest."""
-        with contextlib.suppress(OSError):
-            self._button.send(b"!")
+        if self._button is not None:
+            with contextlib.suppress(OSError):
+                self._button.send(b"!")
 
-    def _rung(self, now: float) -> None:
-        for _ in self._bell.recv(64):
-            self.stop()
+    def _hang_bell(self) -> None:
+        bell, button = socket.socketpair()
+        self._resources.enter_context(bell)
+        self._resources.enter_context(button)
+        button.setblocking(False)
+        self._button = button
+
+        def rung(now: float) -> None:
+            for _ in bell.recv(64):
+                self.stop()
+
+        self.loop.watch(bell.fileno(), rung)
 
     def stop(self, why: str = "driver pressed stop") -> None:
         """Stop first as the driver would, then by the emergency stop, then at once."""
@@ -194,16 +164,19 @@ class RunningSite:
 
     def _open_folder(self) -> None:
         try:
+            self._folder = self.scene.folder or new_folder(Path("sessions") / utc_stamp())
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise PortError(
-                f"{self._folder}: cannot be made ({error.strerror}); choose another with --out"
+                f"{error.filename}: cannot be made ({error.strerror}); choose another with --out"
             ) from error
         header = {"program": "ccs-pilot", "version": __version__, **self.scene.details}
         self._trace = TraceWriter(self._folder / "trace.jsonl", header)
+        self._resources.callback(self._trace.close)
         self._capture = SessionCapture(
             self._folder / "capture.pcapng", wall_time(), compose=self.link == LOOPBACK
         )
+        self._resources.callback(self._capture.close)
 
     def _start_children(self) -> None:
         names = []
@@ -234,6 +207,7 @@ class RunningSite:
         command += ["--config", str(config)] if config else []
         command += ["--paced"] if self.scene.speed is not None else []
         child = Child(name, command, fds, ours)
+        self._resources.callback(child.close)
         theirs.close()
         wire_theirs.close()
         self.children[name] = child
@@ -288,17 +262,6 @@ class RunningSite:
         self._patience_ends_at = NEVER
         self._end_at = min(self._end_at, self.now + SETTLE_S)
 
-    def _close(self) -> None:
-        for child in self.children.values():
-            child.close()
-        self._bell.close()
-        self._button.close()
-        for wire in self._keep:
-            os.close(wire) if isinstance(wire, int) else wire.close()
-        self.loop.close()
-        self._trace.close()
-        self._capture.close()
-
     def _inspect(self) -> None:
         """Look at the hardware of a side whose own process can no longer tell."""
         inputs = {"evse-realtime": self.world.evse_inputs, "pev": self.world.pev_inputs}
@@ -312,10 +275,14 @@ class RunningSite:
         summary |= {"link": self.link, "link_reason": self.why, "folder": str(self._folder)}
         summary |= {"session_s": round(self.now - self._origin, 3), "given_up": self._given_up}
         summary["energy_wh"] = round(self.world.energy_wh, 1)
+        summary["not_kept"] = [why for why in (self._trace.error, self._capture.error) if why]
         if self._given_up and not self.report.reasons:
             summary["reason"] = self._given_up
         path = self._folder / "summary.json"
-        path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        try:
+            path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise PortError(f"{path}: cannot be written ({error.strerror})") from error
         return summary
 
     # --- time ------------------------------------------------------------------------------------
@@ -419,13 +386,13 @@ class RunningSite:
 
     def _tap(self, fd: int, side: str) -> None:
         os.set_blocking(fd, False)
-        self._keep.append(fd)
+        self._resources.callback(os.close, fd)
         self._wires[side] = lambda frame: os.write(fd, frame)
         self.loop.watch(fd, lambda now: self._from_host(side, lambda: os.read(fd, 2048)))
 
     def _wire(self, sock: socket.socket, side: str) -> None:
         sock.setblocking(False)
-        self._keep.append(sock)
+        self._resources.callback(sock.close)
         self._wires[side] = sock.send
         self.loop.watch(sock.fileno(), lambda now: self._from_host(side, lambda: sock.recv(2048)))
 
@@ -450,6 +417,19 @@ class RunningSite:
             if send is not None:
                 with contextlib.suppress(OSError):  # a full queue loses frames, like any wire
                     send(frame)
+
+
+def new_folder(wanted: Path) -> Path:
+    """Make a folder that was not there: `wanted`, or with _2, _3 behind it. Raises OSError."""
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(2):
+        try:
+            wanted.mkdir()
+        except FileExistsError:
+            wanted = wanted.with_name(f"{wanted.name.partition('_')[0]}_{number}")
+        else:
+            break
+    return wanted
 
 
 def free_udp_port() -> int:

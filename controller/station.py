@@ -8,6 +8,9 @@ interlock decides. Unplugging wins in every state and is therefore the first row
 After a session the charger keeps its oscillator for 1.5 s [V2G-DC-968], then goes to B1 and stays
 there until the vehicle is unplugged: no automatic new start (Design Guide for CCS, B2 to B1). A
 failed SLAC is tried again, behind a step through state F (T_step_EF), C_sequ_retry times.
+
+As long as no connection is open, the station itself heeds a stop and, in the vehicle, the loss of
+the 5 % pilot: nobody else would. From then on the V2G session ends in good order and reports.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from controller.signals import (
     DUTY_DIGITAL,
     DUTY_STEADY_HIGH,
     DUTY_STEADY_LOW,
+    ConnectionMade,
     DutyRequest,
     InletPilotChanged,
     InterlockReport,
@@ -45,6 +49,7 @@ from controller.signals import (
     WatchLink,
 )
 from controller.slac.timing import TT_MATCH_JOIN_S
+from controller.v2g.timing import V2G_SECC_COMMUNICATION_SETUP_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +86,7 @@ TRIGGERS: dict[type[Output], str | Callable[[Any], str]] = {
     ModemFailed: "slac_failed",
     LinkChanged: lambda s: "link_up" if s.up else "link_down",
     SdpFailed: "sdp_failed",
+    ConnectionMade: "connected",
     V2gEnded: "v2g_ended",
     StopRequest: "stop",
 }
@@ -169,6 +175,10 @@ class Station(TableMachine):
         """Vehicle: no charger answered SDP."""
         return False
 
+    def connected(self) -> bool:
+        """The session's TCP connection is open."""
+        return False
+
     def v2g_ended(self) -> bool:
         """The V2G session is over."""
         return False
@@ -219,8 +229,8 @@ class Station(TableMachine):
         elif not self.reason:
             self.reason = self._why(rx)
 
-    def note_timeout(self) -> None:
-        """Remember which wait came to its end."""
+    def note_no_link(self) -> None:
+        """Remember that the modems did not find each other."""
         self.reason = self.reason or f"no powerline link within {TT_MATCH_JOIN_S:g} s"
 
     def report_end(self) -> None:
@@ -235,6 +245,8 @@ class Station(TableMachine):
             return rx.reason
         if isinstance(rx, InterlockReport):
             return rx.latched
+        if isinstance(rx, InletPilotChanged) and rx.plugged:
+            return "charger withdrew its 5 % pilot"
         return "powerline link lost" if isinstance(rx, LinkChanged) else "unplugged"
 
 
@@ -246,14 +258,15 @@ class EvseState(Enum):
     MATCHING = "matching"
     STEPPING = "stepping through F"
     JOINING = "joining"
+    WAITING = "waiting for the vehicle's connection"
     CONNECTED = "connected"
     RETAINING = "session over"
     ENDED = "waiting for unplug"
 
 
 E = EvseState
-PLUGGED = [E.MATCHING, E.STEPPING, E.JOINING, E.CONNECTED, E.RETAINING, E.ENDED]
-STARTING = [E.MATCHING, E.STEPPING, E.JOINING]
+STARTING = [E.MATCHING, E.STEPPING, E.JOINING, E.WAITING]
+PLUGGED = [*STARTING, E.CONNECTED, E.RETAINING, E.ENDED]
 STEP = ["count_try", "stop_slac", "not_available"]
 DIRECT = ["begin", "drive_digital", "start_sdp"]
 STEADY_END = ["note_reason", "power_off", "steady", "stop_slac", "stop_sdp", "report_end"]
@@ -279,8 +292,11 @@ class EvseStation(Station):
         row("slac_failed", E.MATCHING, E.STEPPING, "may_retry", STEP),
         row("slac_failed", E.MATCHING, E.ENDED, do=STEADY_END),
         row("timeout", E.STEPPING, E.MATCHING, do=["drive_digital", "start_slac"]),  # T_step_EF
-        row("link_up", E.JOINING, E.CONNECTED, do="start_sdp"),
-        row("timeout", E.JOINING, E.ENDED, do=["note_timeout", *STEADY_END[1:]]),  # TT_match_join
+        row("link_up", E.JOINING, E.WAITING, do="start_sdp"),
+        row("timeout", E.JOINING, E.ENDED, do=["note_no_link", *STEADY_END[1:]]),  # TT_match_join
+        row("connected", E.WAITING, E.CONNECTED),
+        row("timeout", E.WAITING, E.ENDED, do=["note_no_vehicle", *STEADY_END[1:]]),  # [V2G2-714]
+        row("link_down", E.WAITING, E.ENDED, do=STEADY_END),
         row("v2g_ended", E.CONNECTED, E.RETAINING, "ended_normally", ["note_reason", "power_off"]),
         row("v2g_ended", E.CONNECTED, E.ENDED, do=STEADY_END),
         row("link_down", E.CONNECTED, E.ENDED, do=STEADY_END),
@@ -290,6 +306,7 @@ class EvseStation(Station):
     DEADLINE_S: ClassVar = {
         E.STEPPING: T_STEP_EF_S,
         E.JOINING: TT_MATCH_JOIN_S,
+        E.WAITING: V2G_SECC_COMMUNICATION_SETUP_S,
         E.RETAINING: OSCILLATOR_RETAIN_S,
     }
     ENDLESS: ClassVar = [E.UNPLUGGED, E.OUT_OF_SERVICE, E.MATCHING, E.CONNECTED, E.ENDED]
@@ -315,6 +332,11 @@ class EvseStation(Station):
         """Start a plug-in with a clean slate."""
         super().begin()
         self.retries = 0
+
+    def note_no_vehicle(self) -> None:
+        """Remember that nobody connected."""
+        wait_s = V2G_SECC_COMMUNICATION_SETUP_S
+        self.reason = self.reason or f"vehicle opened no connection within {wait_s:g} s"
 
     def drive_digital(self) -> None:
         """5 %: the vehicle is to talk."""
@@ -350,12 +372,14 @@ class PevState(Enum):
     WAITING = "waiting for digital communication"
     MATCHING = "matching"
     JOINING = "joining"
+    DISCOVERING = "looking for the charger's address"
     CONNECTED = "connected"
     ENDED = "waiting for unplug"
 
 
 P = PevState
 FREE = [P.UNPLUGGED, P.WAITING]
+SEARCHING = [P.MATCHING, P.JOINING, P.DISCOVERING]
 VEHICLE_END = ["note_reason", "open_s2", "stop_slac", "stop_sdp", "report_end"]
 
 
@@ -365,24 +389,33 @@ class PevStation(Station):
     TABLE: ClassVar = [
         row(
             "unplugged",
-            [P.WAITING, P.MATCHING, P.JOINING, P.CONNECTED, P.ENDED],
+            [P.WAITING, *SEARCHING, P.CONNECTED, P.ENDED],
             P.UNPLUGGED,
             do=[*VEHICLE_END, "idle"],
         ),
-        row("digital", FREE, P.CONNECTED, "without_modem", ["begin", "start_sdp"]),
+        row("digital", FREE, P.DISCOVERING, "without_modem", ["begin", "start_sdp"]),
         row("digital", FREE, P.MATCHING, do=["begin", "start_slac"]),
         row("plugged", P.UNPLUGGED, P.WAITING, do="begin"),
-        row("stop", [P.WAITING, P.MATCHING, P.JOINING], P.ENDED, do=VEHICLE_END),
+        row("stop", [P.WAITING, *SEARCHING], P.ENDED, do=VEHICLE_END),
+        row("plugged", SEARCHING, P.WAITING, do=["note_reason", "stop_slac", "stop_sdp"]),
         row("slac_matched", P.MATCHING, P.JOINING, do="watch_link"),
         row("slac_failed", P.MATCHING, P.ENDED, do=VEHICLE_END),
-        row("link_up", P.JOINING, P.CONNECTED, do="start_sdp"),
-        row("timeout", P.JOINING, P.ENDED, do=["note_timeout", *VEHICLE_END[1:]]),  # TT_match_join
-        row("sdp_failed", P.CONNECTED, P.ENDED, do=VEHICLE_END),
-        row("v2g_ended", P.CONNECTED, P.ENDED, do=VEHICLE_END),
+        row("link_up", P.JOINING, P.DISCOVERING, do="start_sdp"),
+        row("timeout", P.JOINING, P.ENDED, do=["note_no_link", *VEHICLE_END[1:]]),  # TT_match_join
+        row("sdp_failed", P.DISCOVERING, P.ENDED, do=VEHICLE_END),
+        row("connected", P.DISCOVERING, P.CONNECTED),
+        row("v2g_ended", [P.DISCOVERING, P.CONNECTED], P.ENDED, do=VEHICLE_END),
     ]
     INITIAL = P.UNPLUGGED
     DEADLINE_S: ClassVar = {P.JOINING: TT_MATCH_JOIN_S}
-    ENDLESS: ClassVar = [P.UNPLUGGED, P.WAITING, P.MATCHING, P.CONNECTED, P.ENDED]
+    ENDLESS: ClassVar = [
+        P.UNPLUGGED,
+        P.WAITING,
+        P.MATCHING,
+        P.DISCOVERING,
+        P.CONNECTED,
+        P.ENDED,
+    ]
     """SLAC, SDP and V2G watch their own time; the rest waits for the charger or the driver."""
 
     # actions

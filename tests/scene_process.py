@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +33,16 @@ def command(*args: str) -> list[str]:
     return [sys.executable, "-W", "error", "-m", "controller.main", *args]
 
 
-def run(*args: str, **more: Any) -> subprocess.CompletedProcess[str]:
+def run(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
         command(*args),
-        cwd=more.pop("cwd", ROOT),
+        cwd=ROOT,
+        env=env,
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
         check=False,
-        **more,
     )
 
 
@@ -51,7 +50,12 @@ class Sim:
     """`ccs-pilot sim --plain` over loopback, faster than real."""
 
     def __init__(
-        self, folder: Path, *args: str, soc: float = 79.95, speed: float = 1000, link: str = "loopback"
+        self,
+        folder: Path,
+        *args: str,
+        soc: float = 79.95,
+        speed: float = 1000,
+        link: str = "loopback",
     ) -> None:
         folder.mkdir(exist_ok=True)
         (folder / "charger.toml").write_text(CHARGER)
@@ -125,13 +129,3 @@ class Sim:
             if stream is not None:
                 stream.close()
         self.process.wait()
-
-
-def wait_until(what: Any, patience_s: float = 20.0) -> bool:
-    """Poll for something another process does."""
-    ends_at = time.monotonic() + patience_s
-    while not what():
-        if time.monotonic() > ends_at:
-            return False
-        time.sleep(0.02)  # noqa: TID251 - real processes, real time
-    return True

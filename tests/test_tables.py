@@ -66,9 +66,9 @@ class S(Enum):
 
 class Broken(TableMachine):
     TABLE: ClassVar = [
-        row("go", S.REST, S.WORK, "may_go", "act"),
+        row("go", S.REST, S.WORK, "wants", "act"),
         row("unheard_of", S.WORK, S.WORK),
-        row("timeout", S.LOST, S.REST),
+        row("timeout", S.LOST, S.REST, "may_timeout", "is_REST"),
     ]
     INITIAL = S.REST
     DEADLINE_S: ClassVar = {S.WORK: 1.0, S.LOST: 1.0}
@@ -77,13 +77,21 @@ class Broken(TableMachine):
     def go(self) -> bool:
         return False
 
+    def may_timeout(self) -> bool:
+        return True
+
+    def is_REST(self) -> None:  # noqa: N802
+        pass
+
 
 @pytest.mark.parametrize(
     "finding",
     [
-        "Broken: go from ['REST']: 'may_go' is not a method of the class",
+        "Broken: go from ['REST']: 'wants' is not a method of the class",
         "Broken: go from ['REST']: 'act' is not a method of the class",
         "Broken: unheard_of from ['WORK']: 'unheard_of' is not a method of the class",
+        "Broken: timeout from ['LOST']: 'may_timeout' is a name that transitions gives away",
+        "Broken: timeout from ['LOST']: 'is_REST' is a name that transitions gives away",
         "Broken: state LOST is never reached",
         "Broken: state WORK has no exit",
         "Broken: state REST waits without a deadline",
@@ -92,7 +100,7 @@ class Broken(TableMachine):
 )
 def test_lint_finds(finding: str) -> None:
     assert finding in lint_table(Broken)
-    assert len(lint_table(Broken)) == 7
+    assert len(lint_table(Broken)) == 9
 
 
 # --- the diagrams --------------------------------------------------------------------------------
@@ -132,6 +140,7 @@ def rules(contract: str, key: str) -> set[str]:
 
 
 MACHINE = {
+    "controller.child",
     "controller.ipc",
     "controller.listen",
     "controller.listener",
@@ -140,6 +149,8 @@ MACHINE = {
     "controller.main",
     "controller.netns",
     "controller.process",
+    "controller.process_communication",
+    "controller.process_site",
     "controller.scene",
     "controller.session_capture",
     "controller.sim",

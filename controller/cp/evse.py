@@ -132,9 +132,9 @@ class EvsePilot:
     # --- inside ---------------------------------------------------------------------------------
 
     def _negative_is_as_before(self, low_v: float) -> bool:
-        if not self.diode_ok or not self.is_oscillating:
-            return not self._must_judge_diode()
-        return levels.negative_peak_ok(low_v)
+        if self.diode_ok and DUTY_STEADY_LOW < self.duty < DUTY_STEADY_HIGH:
+            return levels.negative_peak_ok(low_v)
+        return not self._must_judge_diode()
 
     def _must_judge_diode(self) -> bool:
         return (

@@ -12,6 +12,7 @@ from enum import Enum
 from math import exp
 
 from controller.cp import limits
+from controller.plc.sim import noise_of
 from controller.signals import (
     DUTY_STEADY_HIGH,
     DUTY_STEADY_LOW,
@@ -42,7 +43,7 @@ class PilotCircuit:
     def __init__(
         self, rng: Rng | None = None, noise_v: float = 0.03, ventilation: bool = False
     ) -> None:
-        self._rng = rng
+        self._noise = noise_of(rng)
         self._noise_v = noise_v
         self._levels: tuple[float, float, float] | None = None
         self.duty: DutyCycle = DUTY_STEADY_HIGH
@@ -64,20 +65,17 @@ class PilotCircuit:
     def pilot_sample(self, now: float) -> PilotSample:
         """Return what the charger's peak detectors show."""
         high_v, low_v, _ = self._levels or self._work_out()
-        return PilotSample(high_v + self._noise(), low_v + self._noise(), now)
+        noise, noise_v = self._noise, self._noise_v
+        return PilotSample(high_v + next(noise) * noise_v, low_v + next(noise) * noise_v, now)
 
     def inlet_sample(self, now: float) -> InletSample:
         """Return what the vehicle measures at its inlet."""
         _, _, inlet_v = self._levels or self._work_out()
         duty = self.duty if inlet_v >= limits.INLET_PRESENT_V else DUTY_STEADY_LOW
-        return InletSample(max(0.0, inlet_v + self._noise()), duty, self.plugged, now)
+        inlet_v += next(self._noise) * self._noise_v
+        return InletSample(max(0.0, inlet_v), duty, self.plugged, now)
 
     # --- inside ---------------------------------------------------------------------------------
-
-    def _noise(self) -> float:
-        if self._rng is None:
-            return 0.0
-        return (int.from_bytes(self._rng(2), "big") / 32767.5 - 1.0) * self._noise_v
 
     def _work_out(self) -> tuple[float, float, float]:
         high_v = self._loaded(self.supply_v)

@@ -16,10 +16,12 @@ Loss, repetition and delay come from a hook that sees every crossing frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import sha256, shake_256
 from heapq import heappop, heappush
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from controller.errors import WireError
@@ -57,18 +59,37 @@ Fault = Callable[[Transit], Sequence[float]]
 """Extra delays of the copies to deliver: () loses the frame, (0.0,) delivers it, two repeat it."""
 
 
+RNG_BLOCK = 8192
+"""Bytes made at once: noise takes two at a time."""
+
+
+NOISE_BLOCK = 512
+"""Values of noise fetched from an `rng` at once."""
+
+
 def seeded_rng(seed: str) -> Callable[[int], bytes]:
-    """Return a repeatable `rng(n)` for simulations and tests (SHA-256 of seed and counter)."""
-    state = [0]
+    """Return a repeatable `rng(n)` for simulations and tests (SHAKE-256 of seed and counter)."""
+    made, at, count = b"", 0, 0
 
     def rng(length: int) -> bytes:
-        made = b""
-        while len(made) < length:
-            made += sha256(f"{seed}/{state[0]}".encode()).digest()
-            state[0] += 1
-        return made[:length]
+        nonlocal made, at, count
+        while len(made) - at < length:
+            made, at = made[at:] + shake_256(f"{seed}/{count}".encode()).digest(RNG_BLOCK), 0
+            count += 1
+        at += length
+        return made[at - length : at]
 
     return rng
+
+
+def noise_of(rng: Callable[[int], bytes] | None) -> Iterator[float]:
+    """Yield noise between -1 and 1 for ever; without an `rng` there is none."""
+    if rng is None:
+        yield from repeat(0.0)
+        return
+    while True:
+        for raw in array("H", rng(2 * NOISE_BLOCK)):
+            yield raw / 32767.5 - 1.0
 
 
 def no_fault(transit: Transit) -> Sequence[float]:

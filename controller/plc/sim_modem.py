@@ -7,6 +7,7 @@ its parameter block, so that keys, modes and addresses written by the real tools
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from controller.errors import WireError
@@ -125,7 +126,7 @@ class SimModem:
 
     def frame(self, dst: bytes, mme: Mme) -> bytes:
         """Build a frame of this modem, as long as a real one."""
-        built = wire.build(dst, self.mac, mme)
+        built = _built(dst, self.mac, mme)
         return built.ljust(SW_VER_LENGTH, b"\0") if isinstance(mme, vendor.VsSwVerCnf) else built
 
     def _set_key(self, mme: wire.CmSetKeyReq) -> list[Mme]:
@@ -391,6 +392,9 @@ class SimModem:
                 pass
         self._staged = bytearray()
         return [modules.VsModNvmCnf(status=status, modules=mme.modules)]
+
+
+_built = lru_cache(maxsize=64)(wire.build)
 
 
 HANDLERS: dict[type[Mme], Callable[..., list[Mme]]] = {

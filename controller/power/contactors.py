@@ -222,9 +222,16 @@ class Contactors(TableMachine):
 
     def _step(self, now: float) -> list[Output]:
         self.now = now
-        state = self.state
-        if state is S.CLOSED and self._feedback_closed and not self._must_open(now):
-            return []
+        state, permits = self.state, self._permits
+        if (
+            state is S.CLOSED
+            and self._feedback_closed
+            and self.wanted
+            and permits is not None
+            and permits.close_contactors
+            and now < permits.expires_at
+        ):
+            return []  # as it should be, period by period
         if state is S.OPEN:
             self._step_open(now)
         elif state is not S.FAULT:

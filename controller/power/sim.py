@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import exp, inf
 
+from controller.plc.sim import noise_of
 from controller.power.sim_battery import SimBattery
 from controller.signals import (
     ContactorReading,
@@ -43,15 +44,16 @@ class SimContactors:
         self.commanded = False
         self.is_closed = False
         self.operations = 0
+        self.moves_at = inf
+        """When the contacts follow the command; infinity when they have."""
         self._now = 0.0
-        self._moves_at = inf
 
     def set_closed(self, closed: bool) -> None:
         """Drive the coils, as of the last time the circuit was advanced."""
         if closed is self.commanded:
             return
         self.commanded = closed
-        self._moves_at = self._now + (self.close_s if closed else self.open_s)
+        self.moves_at = self._now + (self.close_s if closed else self.open_s)
 
     def read(self, now: float) -> ContactorReading:
         """Mirror-contact feedback."""
@@ -59,17 +61,13 @@ class SimContactors:
         closed = self.is_closed if self.feedback_stuck is None else self.feedback_stuck
         return ContactorReading(closed, now)
 
-    @property
-    def moves_at(self) -> float:
-        """When the contacts follow the command; infinity when they have."""
-        return self._moves_at
-
     def move(self, now: float) -> None:
         """Let time pass."""
-        self._now = max(now, self._now)
-        if now < self._moves_at:
+        if now > self._now:
+            self._now = now
+        if now < self.moves_at:
             return
-        self._moves_at = inf
+        self.moves_at = inf
         blocked = self.stuck_open if self.commanded else self.welded
         if not blocked and self.is_closed is not self.commanded:
             self.is_closed = self.commanded
@@ -122,17 +120,14 @@ class DcCircuit:
         """Bring the circuit to `now`; going back is ignored."""
         if self.now is None:
             self.now = self.heard_at = now
-        if now <= self.now and self.evse_contactors.moves_at > now < self.inlet_contactors.moves_at:
-            return
-        while True:
-            event_at = min(self.evse_contactors.moves_at, self.inlet_contactors.moves_at)
-            if event_at > now:
-                break
-            self._run(max(event_at, self.now))
+        evse, inlet = self.evse_contactors, self.inlet_contactors
+        while evse.moves_at <= now or inlet.moves_at <= now:
+            self._run(max(min(evse.moves_at, inlet.moves_at), self.now))
             self._move_contacts(self.now)
-        self._run(now)
-        self.evse_contactors.move(now)
-        self.inlet_contactors.move(now)
+        if now > self.now:
+            self._run(now)
+            evse.move(now)
+            inlet.move(now)
 
     def _move_contacts(self, now: float) -> None:
         evse, inlet = self.evse_contactors, self.inlet_contactors
@@ -252,7 +247,7 @@ class SimPowerModule:
         noise_a: float = 0.05,
     ) -> None:
         self.circuit = circuit
-        self._rng = rng
+        self._noise = noise_of(rng)
         self._noise_v = noise_v
         self._noise_a = noise_a
 
@@ -270,8 +265,8 @@ class SimPowerModule:
         if circuit.silent:
             return OutputReading(0.0, 0.0, now, valid=False)
         return OutputReading(
-            circuit.voltage_v + self._noise() * self._noise_v,
-            circuit.current_a + self._noise() * self._noise_a,
+            circuit.voltage_v + next(self._noise) * self._noise_v,
+            circuit.current_a + next(self._noise) * self._noise_a,
             now,
         )
 
@@ -280,11 +275,6 @@ class SimPowerModule:
         if self.circuit.silent:
             return PowerEnvelope(0.0, 0.0, 0.0, 0.0, 0.0)
         return self.circuit.envelope
-
-    def _noise(self) -> float:
-        if self._rng is None:
-            return 0.0
-        return int.from_bytes(self._rng(2), "big") / 32767.5 - 1.0
 
 
 class SimCircuitContactors:

@@ -32,13 +32,26 @@ CHARGING: Curve = (
 
 def interpolate(curve: Curve, at: float) -> float:
     """Read a curve between its points; beyond its ends the end values hold."""
-    index = bisect_right(curve, at, key=lambda point: point[0])
-    if index == 0:
-        return curve[0][1]
-    if index == len(curve):
-        return curve[-1][1]
-    (x0, y0), (x1, y1) = curve[index - 1], curve[index]
-    return y0 + (y1 - y0) * (at - x0) / (x1 - x0)
+    return Interpolation(curve)(at)
+
+
+class Interpolation:
+    """A curve that is read often: slopes are worked out once."""
+
+    def __init__(self, curve: Curve) -> None:
+        self._at = [x for x, _ in curve]
+        slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(curve)]
+        # Before the first point and after the last the end values hold.
+        self._pieces = [
+            (0.0, curve[0][1], 0.0),
+            *((x, y, slope) for (x, y), slope in zip(curve, slopes, strict=False)),
+            (0.0, curve[-1][1], 0.0),
+        ]
+
+    def __call__(self, at: float) -> float:
+        """Read it."""
+        start, amount, slope = self._pieces[bisect_right(self._at, at)]
+        return amount + slope * (at - start)
 
 
 class SimBattery:
@@ -69,20 +82,20 @@ class SimBattery:
         self.target_voltage_v = target_voltage_v
         self.maximum_current_a = maximum_current_a
         self.maximum_power_w = maximum_power_w
-        self._open_voltage = open_voltage
-        self._charging = charging
-        mean_v = interpolate(open_voltage, 50.0)
+        self._open_voltage = Interpolation(open_voltage)
+        self._charging = Interpolation(charging)
+        mean_v = self._open_voltage(50.0)
         self._percent_per_as = 100.0 / (capacity_wh / mean_v * 3600.0)
-        self.open_voltage_v = interpolate(open_voltage, soc_percent)
+        self.open_voltage_v = self._open_voltage(soc_percent)
 
     @property
     def accepted_current_a(self) -> float:
         """What the battery accepts at its state of charge."""
-        return min(self.maximum_current_a, interpolate(self._charging, self.soc_percent))
+        return min(self.maximum_current_a, self._charging(self.soc_percent))
 
     def charge(self, charge_as: float) -> None:
         """Add a charge in ampere-seconds."""
         if charge_as == 0.0:
             return
         self.soc_percent = min(100.0, self.soc_percent + charge_as * self._percent_per_as)
-        self.open_voltage_v = interpolate(self._open_voltage, self.soc_percent)
+        self.open_voltage_v = self._open_voltage(self.soc_percent)

@@ -53,8 +53,8 @@ from controller.signals import (
 )
 
 _OFF = SetOutput(0.0, 0.0, False)
-REPORTED_DIFFERENCE = 0.1
-"""Volts and amperes that are reported at once; V2G messages carry tenths."""
+REPORTED_DIFFERENCE = 0.5
+"""Volts and amperes that are reported at once; less is the noise of a measurement."""
 
 
 class PowerStage(TableMachine):
@@ -216,7 +216,7 @@ class PowerStage(TableMachine):
         )
 
     def is_as_in(self, report: PowerReport, now: float) -> bool:
-        """Whether a vehicle would be told the same now (0.1 V and 0.1 A are the same)."""
+        """Whether a vehicle would be told the same now (0.5 V and 0.5 A are the same)."""
         reading, clamped, on = self.reading, self.clamped, self.setpoint.on
         return (
             reading is not None
@@ -290,6 +290,8 @@ class PowerStage(TableMachine):
         state = self.state
         if state in ENERGISED and not self._may_energise(now):
             self._fire("permit_lost", self._permit_reason(now))
+        elif state is S.CHARGE and self._contactors_closed:
+            pass  # follows the vehicle, and has no deadline
         elif state is not S.OFF and state is not S.ABORTED:
             self._step_busy(state, now)
         self._send_setpoint(now)

@@ -40,6 +40,8 @@ from controller.slac.evse_run import EvseRun, RunState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+HEEDED = wire.SLAC_MMTYPES | {wire.CmAttenProfileInd.MMTYPE}
+"""The rest (what the modem tells of its link, five times a second) is the modem core's."""
 RUNS = timing.C_EVSE_MATCH_PARALLEL + 3
 
 
@@ -112,7 +114,9 @@ class EvseSlac(SlacCore):
         """Take a frame from the link; frames of foreign runs are ignored."""
         self.now = now
         rx = self.accept(frame)
-        if rx is None or self.state not in (S.WAITING, S.LAST_RUN, S.MATCHED):
+        if rx is None or wire.mmtype_of(frame) not in HEEDED:
+            return self.drain()
+        if self.state not in (S.WAITING, S.LAST_RUN, S.MATCHED):
             return self.drain()
         self.rx = rx
         for run in self._runs_for(rx):

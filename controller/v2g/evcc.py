@@ -230,7 +230,8 @@ class Evcc:
         try:
             res = sap.decode(payload)
         except ExiError as error:
-            return [PeerMisbehaved(str(error), "[V2G2-167]"), *self._fail(str(error), now)]
+            reason = f"charger sent an unreadable handshake: {error}"
+            return [PeerMisbehaved(str(error), "[V2G2-167]"), *self._fail(reason, now)]
         if not isinstance(res, sap.SupportedAppProtocolRes):
             reason = f"{type(res).__name__} from the charger"
             return [PeerMisbehaved(reason, "[V2G2-167]"), *self._fail(reason, now)]

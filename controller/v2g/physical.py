@@ -1,5 +1,7 @@
 """Volts, amperes, watts and watt-hours as DIN 70121 carries them. Pure and quick."""
 
+from functools import lru_cache
+
 from controller.v2g.messages.din import PhysicalValue, Unit
 
 MOST = 3.2e7  # just below 32767 x 10^3, the largest physical value
@@ -15,4 +17,8 @@ def physical(amount: float, unit: Unit) -> PhysicalValue:
         return PhysicalValue(multiplier=-1, unit=unit, value=round(tenths))
     if amount != amount:  # not a number: say nothing rather than something wrong
         return PhysicalValue(multiplier=0, unit=unit, value=0)
-    return PhysicalValue.from_si(min(max(amount, -MOST), MOST), unit)
+    return _coarse(min(max(amount, -MOST), MOST), unit)
+
+
+_coarse = lru_cache(maxsize=64)(PhysicalValue.from_si)
+"""Large amounts are limits and capacities: the same in every message of a session."""

@@ -90,6 +90,9 @@ class SeccConversation(Protocol):
     def abort(self, stop: Stop, reason: str, now: float) -> list[Output]:
         """Switch off now and let the vehicle know."""
 
+    def permit_lost(self, reason: str, now: float) -> list[Output]:
+        """The interlock took the power away: a fault, unless it was on its way out anyhow."""
+
     def fail(self, reason: str, now: float) -> None:
         """Switch off and close at once."""
 
@@ -240,7 +243,8 @@ class Secc:
         try:
             req = sap.decode(payload)
         except ExiError as error:
-            return [PeerMisbehaved(str(error), "[V2G2-167]"), *self._fail(str(error), now)]
+            reason = f"vehicle sent an unreadable handshake: {error}"
+            return [PeerMisbehaved(str(error), "[V2G2-167]"), *self._fail(reason, now)]
         if not isinstance(req, sap.SupportedAppProtocolReq):
             reason = f"{type(req).__name__} from the vehicle"
             return [PeerMisbehaved(reason, "[V2G2-167]"), *self._fail(reason, now)]
@@ -307,12 +311,12 @@ class Secc:
         if isinstance(signal, PilotChanged):
             return self._receive_pilot(signal, now)
         if isinstance(signal, InterlockReport):
-            self._interlock = signal
-            return self._tell_interlock(now)
+            return self._receive_interlock(signal, now)
         if isinstance(signal, Authorised):
             self._authorised = self._session.authorised = True
         elif isinstance(signal, StopRequest):
-            return self._wish_for(Stop.SHUTDOWN, signal.reason, now)
+            if self._pilot is None or self._pilot.state.letter != "A":  # the next one is not meant
+                return self._wish_for(Stop.SHUTDOWN, signal.reason, now)
         elif isinstance(signal, EmergencyStop):
             return self._wish_for(Stop.EMERGENCY, signal.reason, now)
         return []
@@ -331,6 +335,8 @@ class Secc:
     def _receive_pilot(self, pilot: PilotChanged, now: float) -> list[Output]:
         self._pilot = pilot
         outputs: list[Output] = []
+        if self._talk is None:
+            self._session.pilot_ready = pilot.state.letter in "CD"
         if self._talk is not None:
             outputs = self._noticing(self._talk.receive_pilot(pilot, now))
         elif pilot.state.letter == "A" and self._connection is not SeccState.CLOSED:
@@ -338,6 +344,14 @@ class Secc:
         if pilot.state.letter == "A":  # the next vehicle starts afresh
             self._wish = (Stop.NONE, "")
             self._authorised = not self._config.authorisation_needed
+        return outputs
+
+    def _receive_interlock(self, report: InterlockReport, now: float) -> list[Output]:
+        before, self._interlock = self._interlock, report
+        outputs = self._tell_interlock(now)
+        lost = before is not None and before.close_contactors and not report.close_contactors
+        if self._talk is not None and lost and report.reasons:
+            outputs += self._noticing(self._talk.permit_lost(report.reasons[0], now))
         return outputs
 
     def _wish_for(self, stop: Stop, reason: str, now: float) -> list[Output]:

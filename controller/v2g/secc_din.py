@@ -193,16 +193,12 @@ class DinSecc(TableMachine):
             self._fail_with(response, code)
             return
         self._emit(outputs)
-        self._fire(trigger)
+        self.fire(trigger)
         if self.state in HOLDING:
             self._held = req
             self._look_at_report()
         else:
             self._send(response)
-
-    def _fire(self, trigger: str) -> None:
-        fire: Callable[[], bool] = getattr(self, trigger)
-        fire()
 
     def _may_wait(self, trigger: str) -> bool:
         """Whether a failure may still turn into a success within the performance time."""
@@ -328,6 +324,13 @@ class DinSecc(TableMachine):
         """Switch off now; the vehicle is told by the status code of the next answers."""
         self.now = now
         self._abort(stop, reason)
+        return self.drain()
+
+    def permit_lost(self, reason: str, now: float) -> list[Output]:
+        """Tell the vehicle that power is gone, and why it went first of all."""
+        self.now = now
+        if self.state in ENERGISED and self._phase in POWER_PHASES:
+            self._abort(Stop.MALFUNCTION, reason)
         return self.drain()
 
     def _abort(self, stop: Stop, reason: str) -> None:

@@ -67,6 +67,16 @@ def test_negotiation(
     assert secc.state is (SeccState.REFUSED if schema_id is None else S.SESSION_SETUP)
 
 
+def test_s2_closed_in_the_handshake_is_known_in_the_session() -> None:
+    secc = Secc(SeccConfig(nameplate=ENVELOPE), rng)
+    secc.connection_made(NOW)
+    secc.receive_signal(pilot("C2"), NOW)
+    secc.receive_data(sap_request((DIN_NS, 2, 0, 1, 1)), NOW)
+    assert secc.session.pilot_ready
+    secc.receive_signal(pilot("B2"), NOW)
+    assert not secc.session.pilot_ready
+
+
 def test_no_offer_no_choice() -> None:
     assert choose(()) is None
 

@@ -1,0 +1,107 @@
+"""The benches run, with tiny sizes; how long anything takes is not looked at."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.perf import __main__ as perf
+from tests.perf import bench_answer, bench_exi, bench_sim, bench_start
+from tests.perf.figures import Figure, percentile
+
+no_ipv6 = pytest.mark.skipif(
+    not os.path.exists("/proc/net/if_inet6"), reason="IPv6 is switched off on this machine"
+)
+
+
+@pytest.mark.parametrize(
+    ("figure", "verdict"),
+    [
+        (Figure("a", 3.0, "ms", 2.0), "over"),
+        (Figure("a", 2.0, "ms", 2.0), "OK"),
+        (Figure("a", 3.0, "s/s", 4.0, at_least=True), "under"),
+        (Figure("a", 4.0, "s/s", 4.0, at_least=True), "OK"),
+        (Figure("a", 4.0, "MiB"), ""),
+    ],
+)
+def test_a_figure_says_how_it_stands(figure: Figure, verdict: str) -> None:
+    assert figure.verdict == verdict
+    assert figure.line().split()[0] == "a"
+    assert verdict in figure.line()
+
+
+def test_percentile_is_the_nearest_rank() -> None:
+    values = [float(n) for n in range(100, 0, -1)]
+    assert percentile(values, 99.0) == 100.0
+    assert percentile(values, 50.0) == 51.0
+    assert percentile([7.0], 99.0) == 7.0
+
+
+def test_virtual_time() -> None:
+    said: list[str] = []
+    figures = bench_sim.bench(said.append, charge_s=5.0)
+    assert all(figure.amount > 0.0 for figure in figures)
+    assert figures[0].limit == 1000.0
+    assert said
+
+
+def test_a_session_that_is_cut_short_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_sim, "MEAN_POWER_W", 1_000.0)
+    with pytest.raises(RuntimeError, match="not as wanted"):
+        bench_sim.bench(charge_s=60.0)
+
+
+def test_answers_of_the_core() -> None:
+    assert len(bench_answer.core_times(20)) == 20
+
+
+@no_ipv6
+def test_answers_of_the_process() -> None:
+    seen, measured, memory = bench_answer.process_times(20, lambda line: None)
+    assert len(seen) == 20
+    assert len(measured) == 20
+    assert memory > 1.0
+
+
+@no_ipv6
+def test_start() -> None:
+    figures = {figure.name: figure for figure in bench_start.bench(rounds=1)}
+    driven = figures["controller: start to pilot driven (5 %)"]
+    first = figures["  realtime process: start to its first command"]
+    assert driven.amount >= first.amount > 0.0
+    assert figures["  memory of evse-realtime after the start"].amount > 1.0
+
+
+def test_codec(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_exi, "ROUNDS", 1)
+    monkeypatch.setattr(bench_exi, "MESSAGES", 2)
+    assert {figure.unit for figure in perf.codec(lambda line: None)} == {"x json"}
+
+
+def test_exit_code_tells_what_could_not_be_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(progress: object) -> list[Figure]:
+        raise RuntimeError("no clock")
+
+    monkeypatch.setitem(perf.BENCHES, "start", broken)
+    monkeypatch.setitem(perf.BENCHES, "codec", lambda progress: [Figure("slow", 9.0, "ms", 1.0)])
+    assert perf.main(["codec"]) == 0
+    assert "over" in capsys.readouterr().out
+    assert perf.main(["codec", "start"]) == 1
+    assert "start: not measured: RuntimeError('no clock')" in capsys.readouterr().out
+
+
+REALTIME_NEEDS_NOT = ("controller.v2g.exi", "controller.sim", "controller.communication", "rich")
+
+
+def test_the_realtime_process_imports_nothing_that_talks() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, controller.process; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = ran.stdout.split()
+    assert "controller.realtime" in loaded
+    assert not [m for m in loaded if m.startswith(REALTIME_NEEDS_NOT)]

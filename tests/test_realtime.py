@@ -1,0 +1,494 @@
+"""The hard-timed half as a whole: wishes never close, permits run out, silence and loss open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from controller.interlock_rules import HEARTBEAT_TIMEOUT_S, PERMIT_LIFETIME_S
+from controller.interlock_vehicle import PILOT_LOST_GRACE_S
+from controller.realtime import REPORT_S, EvseRealtime, PevRealtime
+from controller.signals import (
+    CableCheckState,
+    CloseContactors,
+    ContactorReading,
+    ContactorRequest,
+    DutyRequest,
+    EvseInputs,
+    Heartbeat,
+    InletPilotChanged,
+    InletReport,
+    InletSample,
+    InterlockReport,
+    IsolationReading,
+    OpenContactors,
+    Output,
+    OutputReading,
+    OutputRequest,
+    PevInputs,
+    Phase,
+    PilotChanged,
+    PilotSample,
+    PowerEnvelope,
+    PowerReport,
+    ResetRequest,
+    S2Request,
+    SetDuty,
+    SetOutput,
+    SetS2,
+    StartIsolationTest,
+    StationChanged,
+)
+
+STEP_S = 0.005
+ENVELOPE = PowerEnvelope(150.0, 920.0, 0.0, 300.0, 150e3)
+DIODE_V = -12.0
+
+
+class Charger:
+    """The charger's realtime half with obedient hardware, stepped period by period."""
+
+    def __init__(self, *, hardware_interlock: bool = True) -> None:
+        self.core = EvseRealtime(hardware_interlock=hardware_interlock)
+        self.now = 100.0
+        self.high_v, self.low_v = 12.0, 12.0
+        self.voltage_v = self.current_a = 0.0
+        self.closed = False
+        self.setpoint = SetOutput(0.0, 0.0, on=False)
+        self.emergency = False
+        self.beating: Phase | None = Phase.IDLE
+        self.sequence = 0
+        self.tested_at = -1.0
+        self.out: list[Output] = []
+
+    def feed(self, item: Output) -> list[Output]:
+        out = self.core.receive(item, self.now)
+        self.obey(out)
+        return out
+
+    def obey(self, out: list[Output]) -> None:
+        self.out += out
+        for item in out:
+            if isinstance(item, CloseContactors | OpenContactors):
+                self.closed = isinstance(item, CloseContactors)
+            elif isinstance(item, SetDuty):
+                self.low_v = DIODE_V if item.duty < 1.0 else self.high_v
+            elif isinstance(item, SetOutput):
+                self.setpoint = item
+            elif isinstance(item, StartIsolationTest):
+                self.tested_at = self.now + 0.1
+
+    def step(self) -> None:
+        self.now += STEP_S
+        due = self.core.next_timer()
+        if due is not None and due <= self.now:
+            self.obey(self.core.handle_timer(self.now))
+        if self.beating is not None:
+            self.sequence += 1
+            self.feed(Heartbeat(self.sequence, self.beating))
+        self.voltage_v = self.setpoint.voltage_v if self.setpoint.on else 0.0
+        tested = 0 <= self.tested_at <= self.now
+        self.feed(
+            EvseInputs(
+                PilotSample(self.high_v, self.low_v, self.now),
+                OutputReading(self.voltage_v, self.current_a, self.now),
+                ContactorReading(self.closed, self.now),
+                IsolationReading(1e6, True, self.now if tested else 0.0, valid=tested),
+                ENVELOPE,
+                self.emergency,
+            )
+        )
+
+    def run(self, seconds: float) -> list[Output]:
+        """Play on; returns what came out."""
+        before = len(self.out)
+        until = self.now + seconds
+        while self.now < until:
+            self.step()
+        return self.out[before:]
+
+    def plug(self, level_v: float = 9.0) -> None:
+        self.high_v = level_v
+        self.feed(DutyRequest(0.05))
+        self.run(0.1)
+
+    def cable_check(self) -> None:
+        """Go as far as a closed output under test voltage."""
+        self.plug(6.0)
+        self.beating = Phase.CABLE_CHECK
+        self.feed(ContactorRequest(closed=True))
+        self.feed(OutputRequest(Phase.CABLE_CHECK, 400.0, 1.0, 420.0))
+        self.run(0.5)
+
+
+def of(kind: type[Output], out: list[Output]) -> list[Output]:
+    return [item for item in out if isinstance(item, kind)]
+
+
+# --- wishes are not permits ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_requests_alone_never_close_nor_energise(phase: Phase) -> None:
+    """No vehicle, but a communication process that wants everything."""
+    charger = Charger()
+    charger.beating = phase
+    charger.run(0.1)
+    charger.feed(ContactorRequest(closed=True))
+    charger.feed(OutputRequest(phase, 400.0, 100.0, 420.0))
+    out = charger.run(2.0)
+    assert of(CloseContactors, out) == []
+    assert not any(o.on for o in out if isinstance(o, SetOutput))
+
+
+@pytest.mark.parametrize(("session", "stage"), [(True, False), (False, True)])
+def test_both_must_want_the_contactors(session: bool, stage: bool) -> None:
+    charger = Charger()
+    charger.plug(6.0)
+    charger.beating = Phase.CABLE_CHECK if stage else Phase.CONNECTED
+    if session:
+        charger.feed(ContactorRequest(closed=True))
+    if stage:
+        charger.feed(OutputRequest(Phase.CABLE_CHECK, 400.0, 1.0, 420.0))
+    assert of(CloseContactors, charger.run(1.0)) == []
+
+
+def test_blind_it_decides_nothing() -> None:
+    """Requests and beats before the first inputs neither close nor report."""
+    core = EvseRealtime(hardware_interlock=True)
+    out = core.receive(Heartbeat(1, Phase.CHARGE), 1.0)
+    out += core.receive(ContactorRequest(closed=True), 1.0)
+    out += core.receive(OutputRequest(Phase.CHARGE, 400.0, 100.0, 420.0), 1.0)
+    assert of(CloseContactors, out) == []
+    assert of(InterlockReport, out) == []
+
+
+def test_in_the_cable_check_it_closes_and_energises() -> None:
+    charger = Charger()
+    charger.cable_check()
+    assert charger.closed
+    assert any(o.on and o.voltage_v > 300 for o in charger.out if isinstance(o, SetOutput))
+    reports = [o for o in charger.out if isinstance(o, PowerReport)]
+    assert CableCheckState.RUNNING in {r.cable_check for r in reports}
+    assert reports[-1].cable_check is CableCheckState.PASSED
+
+
+# --- what takes it away --------------------------------------------------------------------------
+
+
+def silence(c: Charger) -> None:
+    c.beating = None
+
+
+def emergency(c: Charger) -> None:
+    c.emergency = True
+
+
+def state_b(c: Charger) -> None:
+    c.high_v = 9.0
+
+
+def unplug(c: Charger) -> None:
+    c.high_v = 12.0
+
+
+def pilot_lost(c: Charger) -> None:
+    c.high_v = c.low_v = 0.0
+
+
+def other_phase(c: Charger) -> None:
+    c.beating = Phase.CONNECTED
+
+
+def ask_to_open(c: Charger) -> None:
+    c.feed(ContactorRequest(closed=False))
+
+
+def gone(c: Charger) -> None:
+    c.beating = None
+    c.obey(c.core.communication_lost(c.now))
+
+
+@pytest.mark.parametrize(
+    ("what", "within_s", "reason"),
+    [
+        (silence, HEARTBEAT_TIMEOUT_S + PERMIT_LIFETIME_S, "communication"),
+        (emergency, 2 * STEP_S, "emergency stop"),
+        (state_b, 0.03, ""),
+        (unplug, 0.03, ""),
+        (pilot_lost, 0.03, ""),
+        (other_phase, 0.1, ""),
+        (ask_to_open, STEP_S, ""),
+        (gone, STEP_S, ""),
+    ],
+)
+def test_it_opens_in_time_and_says_why(what: object, within_s: float, reason: str) -> None:
+    charger = Charger()
+    charger.cable_check()
+    assert charger.closed
+    before = len(charger.out)
+    assert callable(what)
+    what(charger)
+    charger.run(within_s + STEP_S / 2)
+    out = charger.out[before:]
+    assert not charger.closed
+    opened = [o for o in out if isinstance(o, OpenContactors)]
+    assert len(opened) == 1
+    assert opened[0].reason
+    assert reason in opened[0].reason
+    charger.run(1.0)
+    assert not charger.setpoint.on
+    assert not charger.closed
+
+
+def test_an_emergency_stop_stays_latched_until_unplugged() -> None:
+    charger = Charger()
+    charger.cable_check()
+    charger.emergency = True
+    charger.run(0.1)
+    charger.emergency = False
+    out = charger.run(2.0)
+    assert of(CloseContactors, out) == []
+    reports = [o for o in charger.out if isinstance(o, InterlockReport)]
+    assert reports[-1].latched
+    assert reports[-1].emergency
+
+
+def test_permits_run_out_when_inputs_stop() -> None:
+    """The hardware goes silent, only the timers run: the contactors open all the same."""
+    charger = Charger()
+    charger.cable_check()
+    out: list[Output] = []
+    until = charger.now + 0.5
+    while (due := charger.core.next_timer()) is not None and due < until:
+        out += charger.core.handle_timer(due)
+    assert of(OpenContactors, out)
+
+
+@pytest.mark.parametrize("sequence", [0, 5, -1])
+def test_an_old_heartbeat_proves_nothing(sequence: int) -> None:
+    charger = Charger()
+    charger.cable_check()
+    charger.beating = None
+    for _ in range(100):
+        charger.step()
+        charger.feed(Heartbeat(sequence, Phase.CABLE_CHECK))
+    assert not charger.closed
+
+
+def test_a_new_communication_process_may_count_from_one() -> None:
+    charger = Charger()
+    charger.run(0.2)
+    charger.core.communication_lost(charger.now)
+    charger.sequence = 0
+    out = charger.run(0.3)
+    reports = [o for o in out if isinstance(o, InterlockReport)]
+    assert reports
+    assert "communication" not in " ".join(reports[-1].reasons)
+
+
+def test_after_the_loss_of_communication_nothing_is_wanted_any_more() -> None:
+    charger = Charger()
+    charger.cable_check()
+    charger.core.communication_lost(charger.now)
+    charger.sequence = 0
+    assert of(CloseContactors, charger.run(3.0)) == []
+
+
+# --- reports and limits --------------------------------------------------------------------------
+
+
+def test_reports_come_at_least_this_often_and_not_with_each_period() -> None:
+    charger = Charger()
+    charger.run(1.0)
+    reports = of(PowerReport, charger.run(2.0))
+    assert 2.0 / REPORT_S - 1 <= len(reports) <= 2.0 / REPORT_S + 1
+
+
+@pytest.mark.parametrize(("hardware", "highest_v"), [(True, 920.0), (False, 60.0)])
+def test_without_a_hardware_interlock_it_is_a_bench(hardware: bool, highest_v: float) -> None:
+    charger = Charger(hardware_interlock=hardware)
+    charger.run(0.1)
+    reports = [o for o in charger.out if isinstance(o, PowerReport)]
+    assert reports[-1].envelope.maximum_voltage_v <= highest_v
+    if hardware:
+        assert reports[-1].envelope == ENVELOPE
+
+
+def test_the_pilot_is_told() -> None:
+    charger = Charger()
+    charger.plug(9.0)
+    changes = [o for o in charger.out if isinstance(o, PilotChanged)]
+    assert [c.state.value for c in changes] == ["A1", "B1", "B2"] or changes[-1].state.value == "B2"
+
+
+def test_what_is_no_request_is_ignored() -> None:
+    charger = Charger()
+    assert charger.core.receive(StationChanged("x"), 1.0) == []
+    assert PevRealtime().receive(StationChanged("x"), 1.0) == []
+
+
+def test_settled() -> None:
+    charger = Charger()
+    charger.run(0.5)
+    assert charger.core.settled
+    charger.cable_check()
+    assert not charger.core.settled
+
+
+def test_reset_is_heeded_only_unplugged() -> None:
+    charger = Charger()
+    charger.cable_check()
+    charger.emergency = True
+    charger.run(0.1)
+    charger.emergency = False
+    charger.feed(ResetRequest())
+    charger.run(0.2)
+    assert [o for o in charger.out if isinstance(o, InterlockReport)][-1].latched
+    charger.beating = Phase.IDLE
+    charger.high_v = 12.0
+    charger.run(1.0)
+    charger.feed(ResetRequest())
+    charger.run(1.0)
+    assert not [o for o in charger.out if isinstance(o, InterlockReport)][-1].latched
+
+
+# --- the vehicle ---------------------------------------------------------------------------------
+
+VEHICLE = InletReport(398.0, 0.0, 400.0, 50.0, 420.0, 300.0, 415.0, 200.0, False, True, 0.0)
+
+
+class Vehicle:
+    """The vehicle's realtime half with obedient hardware."""
+
+    def __init__(self) -> None:
+        self.core = PevRealtime()
+        self.now = 100.0
+        self.duty, self.plugged, self.high_v = 0.05, True, 9.0
+        self.report = VEHICLE
+        self.closed = False
+        self.s2 = False
+        self.beating: Phase | None = Phase.PRE_CHARGE
+        self.sequence = 0
+        self.out: list[Output] = []
+
+    def feed(self, item: Output) -> None:
+        self.obey(self.core.receive(item, self.now))
+
+    def obey(self, out: list[Output]) -> None:
+        self.out += out
+        for item in out:
+            if isinstance(item, CloseContactors | OpenContactors):
+                self.closed = isinstance(item, CloseContactors)
+            elif isinstance(item, SetS2):
+                self.s2 = item.closed
+
+    def run(self, seconds: float) -> list[Output]:
+        before, until = len(self.out), self.now + seconds
+        while self.now < until:
+            self.now += STEP_S
+            due = self.core.next_timer()
+            if due is not None and due <= self.now:
+                self.obey(self.core.handle_timer(self.now))
+            if self.beating is not None:
+                self.sequence += 1
+                self.feed(Heartbeat(self.sequence, self.beating))
+            self.feed(
+                PevInputs(
+                    InletSample(self.high_v, self.duty, self.plugged, self.now),
+                    ContactorReading(self.closed, self.now),
+                    replace(self.report, contactors_closed=self.closed, taken_at=self.now),
+                )
+            )
+        return self.out[before:]
+
+    def charge(self) -> None:
+        self.run(0.2)
+        self.feed(S2Request(closed=True))
+        self.feed(ContactorRequest(closed=True))
+        self.run(0.5)
+
+
+def test_the_vehicle_closes_into_a_matched_voltage() -> None:
+    vehicle = Vehicle()
+    vehicle.charge()
+    assert vehicle.s2
+    assert vehicle.closed
+    assert [o for o in vehicle.out if isinstance(o, InletPilotChanged)][-1].digital
+    assert of(InletReport, vehicle.out)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inlet_voltage_v": 300.0},
+        {"inlet_voltage_v": 0.0},
+        {"ready": False},
+    ],
+)
+def test_the_vehicle_does_not_close_otherwise(changes: dict[str, float]) -> None:
+    vehicle = Vehicle()
+    vehicle.report = replace(VEHICLE, **changes)  # type: ignore[arg-type]
+    vehicle.charge()
+    assert not vehicle.closed
+
+
+@pytest.mark.parametrize("phase", [Phase.IDLE, Phase.CONNECTED, Phase.CABLE_CHECK, Phase.FAULT])
+def test_a_request_in_the_wrong_phase_closes_nothing(phase: Phase) -> None:
+    vehicle = Vehicle()
+    vehicle.beating = phase
+    vehicle.charge()
+    assert not vehicle.closed
+
+
+def v_silence(v: Vehicle) -> None:
+    v.beating = None
+
+
+def v_unplug(v: Vehicle) -> None:
+    v.plugged, v.high_v, v.duty = False, 0.0, 0.0
+
+
+def v_battery(v: Vehicle) -> None:
+    v.report = replace(v.report, ready=False)
+
+
+def v_open(v: Vehicle) -> None:
+    v.feed(ContactorRequest(closed=False))
+
+
+def v_gone(v: Vehicle) -> None:
+    v.beating = None
+    v.obey(v.core.communication_lost(v.now))
+
+
+@pytest.mark.parametrize(
+    ("what", "within_s"),
+    [
+        (v_silence, HEARTBEAT_TIMEOUT_S + PERMIT_LIFETIME_S),
+        (v_unplug, PILOT_LOST_GRACE_S + 0.03),
+        (v_battery, 0.1),
+        (v_open, STEP_S),
+        (v_gone, STEP_S),
+    ],
+)
+def test_the_vehicle_opens_in_time_and_says_why(what: object, within_s: float) -> None:
+    vehicle = Vehicle()
+    vehicle.charge()
+    assert vehicle.closed
+    before = len(vehicle.out)
+    assert callable(what)
+    what(vehicle)
+    vehicle.run(within_s + STEP_S / 2)
+    opened = [o for o in vehicle.out[before:] if isinstance(o, OpenContactors)]
+    assert not vehicle.closed
+    assert opened[0].reason
+    assert of(CloseContactors, vehicle.run(2.0)) == []
+
+
+def test_the_vehicles_reset_needs_an_empty_inlet() -> None:
+    vehicle = Vehicle()
+    vehicle.charge()
+    assert vehicle.core.receive(ResetRequest(), vehicle.now) == []
+    assert vehicle.closed

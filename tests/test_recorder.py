@@ -1,0 +1,140 @@
+"""Folding: cyclic items that say nothing new are counted, everything else is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller.recorder import CYCLIC, FOLD_S, Recorder
+from controller.signals import (
+    CableCheckState,
+    ContactorReading,
+    EvseInputs,
+    Heartbeat,
+    InletReport,
+    InletSample,
+    IsolationReading,
+    IsolationStatus,
+    LinkChanged,
+    OutputReading,
+    PevInputs,
+    Phase,
+    PilotSample,
+    PowerEnvelope,
+    PowerReport,
+    SetOutput,
+)
+
+Row = tuple[float, str, str, Any, int]
+ENVELOPE = PowerEnvelope(150.0, 920.0, 0.0, 300.0, 150e3)
+VEHICLE = InletReport(400.0, 100.0, 399.0, 50.0, 420.0, 400.0, 415.0, 200.0, True, True, 0.0)
+EVSE = EvseInputs(
+    PilotSample(6.0, -12.0, 0.0),
+    OutputReading(400.0, 100.0, 0.0),
+    ContactorReading(True, 0.0),
+    IsolationReading(1e6, True, 0.0),
+    ENVELOPE,
+)
+PEV = PevInputs(InletSample(6.0, 0.05, True, 0.0), ContactorReading(True, 0.0), VEHICLE)
+POWER = PowerReport(
+    400.0, 100.0, 0.0, True, True, CableCheckState.PASSED, IsolationStatus.VALID, ENVELOPE, True
+)
+
+
+def recorded(*items: tuple[float, Any], node: str = "n", way: str = "in") -> list[Row]:
+    rows: list[Row] = []
+    recorder = Recorder(lambda *row: rows.append(row))
+    for now, item in items:
+        recorder(now, node, way, item)
+    return rows
+
+
+def test_other_items_are_written_as_they_come() -> None:
+    link = LinkChanged(up=True)
+    assert recorded((0.0, link), (0.0, link)) == [(0.0, "n", "in", link, 0)] * 2
+
+
+@pytest.mark.parametrize(
+    ("item", "noise", "news"),
+    [
+        (Heartbeat(1, Phase.IDLE), {"sequence": 2}, {"phase": Phase.CHARGE}),
+        (SetOutput(400.0, 10.0, True), {"voltage_v": 400.3}, {"voltage_v": 401.0}),
+        (SetOutput(400.0, 10.0, True), {"current_a": 10.4}, {"current_a": 11.0}),
+        (SetOutput(400.0, 10.0, True), {"voltage_v": 399.9}, {"on": False}),
+        (POWER, {"reading_at": 1.0}, {"valid": False}),
+        (POWER, {"voltage_v": 400.4}, {"contactors_closed": False}),
+        (POWER, {"voltage_v": 400.4}, {"cable_check": CableCheckState.FAILED}),
+        (POWER, {"current_a": 100.3}, {"isolation": IsolationStatus.FAULT}),
+        (POWER, {"current_a": 100.3}, {"output_on": False}),
+        (POWER, {"current_a": 100.3}, {"power_limited": True}),
+        (POWER, {"current_a": 100.3}, {"current_limited": True}),
+        (POWER, {"current_a": 100.3}, {"voltage_limited": True}),
+        (VEHICLE, {"taken_at": 1.0}, {"ready": False}),
+        (VEHICLE, {"soc_percent": 50.04}, {"soc_percent": 50.1}),
+        (VEHICLE, {"inlet_voltage_v": 400.4}, {"contactors_closed": False}),
+        (EVSE, {"pilot": PilotSample(6.1, -11.9, 1.0)}, {"pilot": PilotSample(9.0, -12.0, 1.0)}),
+        (EVSE, {"output": OutputReading(400.2, 100.2, 1.0)}, {"emergency_stop": True}),
+        (
+            EVSE,
+            {"isolation": IsolationReading(1e6, True, 1.0)},
+            {"isolation": IsolationReading(1e6, True, 1.0, valid=False)},
+        ),
+        (
+            EVSE,
+            {"contactors": ContactorReading(True, 1.0)},
+            {"contactors": ContactorReading(False, 1.0)},
+        ),
+        (
+            EVSE,
+            {"output": OutputReading(400.0, 100.0, 1.0)},
+            {"output": OutputReading(400.0, 100.0, 1.0, valid=False)},
+        ),
+        (
+            PEV,
+            {"pilot": InletSample(6.1, 0.051, True, 1.0)},
+            {"pilot": InletSample(6.0, 0.05, False, 1.0)},
+        ),
+        (
+            PEV,
+            {"contactors": ContactorReading(True, 1.0)},
+            {"contactors": ContactorReading(False, 1.0)},
+        ),
+        (
+            PEV,
+            {"vehicle": replace(VEHICLE, taken_at=1.0)},
+            {"vehicle": replace(VEHICLE, ready=False)},
+        ),
+    ],
+)
+def test_news_is_written_and_noise_is_counted(
+    item: EvseInputs | PevInputs, noise: dict[str, Any], news: dict[str, Any]
+) -> None:
+    same, other = replace(item, **noise), replace(item, **news)
+    rows = recorded((0.0, item), (0.1, same), (0.2, same), (0.3, other))
+    assert rows == [(0.0, "n", "in", item, 0), (0.3, "n", "in", other, 2)]
+
+
+@pytest.mark.parametrize(("later", "written"), [(FOLD_S - 0.001, 1), (FOLD_S, 2)])
+def test_once_a_second_it_is_written_all_the_same(later: float, written: int) -> None:
+    beat = Heartbeat(1, Phase.IDLE)
+    assert len(recorded((0.0, beat), (later, beat))) == written
+
+
+def test_repeats_count_from_the_last_one_written() -> None:
+    beat = Heartbeat(1, Phase.IDLE)
+    rows = recorded(*[(n * 0.25, beat) for n in range(9)])
+    assert [(at, repeats) for at, _, _, _, repeats in rows] == [(0.0, 0), (1.0, 3), (2.0, 3)]
+
+
+def test_nodes_and_directions_are_apart() -> None:
+    rows: list[Row] = []
+    recorder = Recorder(lambda *row: rows.append(row))
+    for node, way in (("a", "in"), ("a", "out"), ("b", "in"), ("a", "in")):
+        recorder(0.0, node, way, Heartbeat(1, Phase.IDLE))
+    assert len(rows) == 3
+
+
+def test_every_cyclic_kind_is_tested() -> None:
+    assert set(CYCLIC) == {EvseInputs, PevInputs, PowerReport, InletReport, Heartbeat, SetOutput}

@@ -1,0 +1,462 @@
+"""The station: every state times every signal, endings, retries, what is asked for on the way."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.signals import (
+    DUTY_DIGITAL,
+    DUTY_STEADY_HIGH,
+    DUTY_STEADY_LOW,
+    ConnectionMade,
+    ControlPilotState,
+    DutyRequest,
+    InletPilotChanged,
+    InterlockReport,
+    LinkChanged,
+    ModemFailed,
+    Output,
+    OutputRequest,
+    Phase,
+    PilotChanged,
+    S2Request,
+    SdpFailed,
+    SessionEnded,
+    SlacFailed,
+    SlacMatched,
+    StartSdp,
+    StartSlac,
+    StationChanged,
+    StopRequest,
+    StopSdp,
+    StopSlac,
+    V2gEnded,
+    V2gPhaseChanged,
+    WatchLink,
+)
+from controller.slac.timing import TT_MATCH_JOIN_S
+from controller.station import (
+    C_SEQU_RETRY,
+    NORMAL_END,
+    OSCILLATOR_RETAIN_S,
+    T_STEP_EF_S,
+    EvseState,
+    EvseStation,
+    PevState,
+    PevStation,
+    Station,
+)
+from controller.v2g.timing import V2G_SECC_COMMUNICATION_SETUP_S
+
+E, P = EvseState, PevState
+
+
+def pilot(state: ControlPilotState) -> PilotChanged:
+    return PilotChanged(state, 9.0, -12.0, 0.05, diode_ok=True)
+
+
+def interlock(latched: str) -> InterlockReport:
+    return InterlockReport(False, False, ("x",), latched, emergency=bool(latched))
+
+
+UNPLUG, PLUG = pilot(ControlPilotState.A1), pilot(ControlPilotState.B1)
+FAULT, CLEAR = interlock("welded"), interlock("")
+MATCHED = SlacMatched(bytes(6), bytes(8), bytes(7), bytes(16), 12.0)
+SLAC_FAILED, MODEM_FAILED = SlacFailed("nobody"), ModemFailed("silent modem")
+UP, DOWN = LinkChanged(up=True), LinkChanged(up=False)
+NORMAL, ABNORMAL = V2gEnded("", normal=True), V2gEnded("peer is silent", normal=False)
+STOP, SDP_FAILED = StopRequest("button"), SdpFailed("no answer")
+PHASE = V2gPhaseChanged(Phase.CHARGE)
+MADE = ConnectionMade(("fe80::1", 50000))
+OUT, IN, DIGITAL = (
+    InletPilotChanged(False, 0.0, digital=False),
+    InletPilotChanged(True, 1.0, digital=False),
+    InletPilotChanged(True, 0.05, digital=True),
+)
+TIMEOUT = None
+"""Stands for the state's deadline."""
+
+EVSE_SIGNALS: dict[str, Output] = {
+    "unplug": UNPLUG,
+    "plug": PLUG,
+    "plug A2": pilot(ControlPilotState.A2),
+    "C2": pilot(ControlPilotState.C2),
+    "D2": pilot(ControlPilotState.D2),
+    "E": pilot(ControlPilotState.E),
+    "F": pilot(ControlPilotState.F),
+    "fault": FAULT,
+    "clear": CLEAR,
+    "matched": MATCHED,
+    "slac failed": SLAC_FAILED,
+    "modem failed": MODEM_FAILED,
+    "up": UP,
+    "down": DOWN,
+    "normal": NORMAL,
+    "abnormal": ABNORMAL,
+    "stop": STOP,
+    "sdp failed": SDP_FAILED,
+    "made": MADE,
+    "phase": PHASE,
+    "start": StartSlac(),
+}
+GONE = {"unplug": E.UNPLUGGED, "plug A2": E.UNPLUGGED}
+NO_START = {**GONE, "fault": E.ENDED, "stop": E.ENDED}
+EVSE_NEXT: dict[EvseState, dict[str, EvseState]] = {
+    E.UNPLUGGED: {
+        "plug": E.MATCHING,
+        "C2": E.MATCHING,
+        "D2": E.MATCHING,
+        "fault": E.OUT_OF_SERVICE,
+    },
+    E.OUT_OF_SERVICE: {"clear": E.UNPLUGGED},
+    E.MATCHING: {
+        **NO_START,
+        "matched": E.JOINING,
+        "slac failed": E.STEPPING,
+        "modem failed": E.STEPPING,
+    },
+    E.STEPPING: NO_START,
+    E.JOINING: {**NO_START, "up": E.WAITING},
+    E.WAITING: {**NO_START, "made": E.CONNECTED, "down": E.ENDED},
+    E.CONNECTED: {**GONE, "normal": E.RETAINING, "abnormal": E.ENDED, "down": E.ENDED},
+    E.RETAINING: GONE,
+    E.ENDED: GONE,
+}
+EVSE_TIMEOUT = {
+    E.STEPPING: (T_STEP_EF_S, E.MATCHING),
+    E.JOINING: (TT_MATCH_JOIN_S, E.ENDED),
+    E.WAITING: (V2G_SECC_COMMUNICATION_SETUP_S, E.ENDED),
+    E.RETAINING: (OSCILLATOR_RETAIN_S, E.ENDED),
+}
+EVSE_WAY: dict[EvseState, list[Output]] = {
+    E.UNPLUGGED: [],
+    E.OUT_OF_SERVICE: [FAULT],
+    E.MATCHING: [PLUG],
+    E.STEPPING: [PLUG, SLAC_FAILED],
+    E.JOINING: [PLUG, MATCHED],
+    E.WAITING: [PLUG, MATCHED, UP],
+    E.CONNECTED: [PLUG, MATCHED, UP, MADE],
+    E.RETAINING: [PLUG, MATCHED, UP, MADE, NORMAL],
+    E.ENDED: [PLUG, MATCHED, UP, MADE, ABNORMAL],
+}
+
+PEV_SIGNALS: dict[str, Output] = {
+    "out": OUT,
+    "in": IN,
+    "digital": DIGITAL,
+    "matched": MATCHED,
+    "slac failed": SLAC_FAILED,
+    "modem failed": MODEM_FAILED,
+    "up": UP,
+    "down": DOWN,
+    "normal": NORMAL,
+    "abnormal": ABNORMAL,
+    "stop": STOP,
+    "sdp failed": SDP_FAILED,
+    "made": MADE,
+    "phase": PHASE,
+    "fault": FAULT,
+}
+PILOT = {"out": P.UNPLUGGED, "in": P.WAITING}
+PEV_NEXT: dict[PevState, dict[str, PevState]] = {
+    P.UNPLUGGED: {"in": P.WAITING, "digital": P.MATCHING},
+    P.WAITING: {"out": P.UNPLUGGED, "digital": P.MATCHING, "stop": P.ENDED},
+    P.MATCHING: {
+        **PILOT,
+        "matched": P.JOINING,
+        "slac failed": P.ENDED,
+        "modem failed": P.ENDED,
+        "stop": P.ENDED,
+    },
+    P.JOINING: {**PILOT, "up": P.DISCOVERING, "stop": P.ENDED},
+    P.DISCOVERING: {
+        **PILOT,
+        "made": P.CONNECTED,
+        "normal": P.ENDED,
+        "abnormal": P.ENDED,
+        "sdp failed": P.ENDED,
+        "stop": P.ENDED,
+    },
+    P.CONNECTED: {"out": P.UNPLUGGED, "normal": P.ENDED, "abnormal": P.ENDED},
+    P.ENDED: {"out": P.UNPLUGGED},
+}
+PEV_WAY: dict[PevState, list[Output]] = {
+    P.UNPLUGGED: [],
+    P.WAITING: [IN],
+    P.MATCHING: [DIGITAL],
+    P.JOINING: [DIGITAL, MATCHED],
+    P.DISCOVERING: [DIGITAL, MATCHED, UP],
+    P.CONNECTED: [DIGITAL, MATCHED, UP, MADE],
+    P.ENDED: [DIGITAL, SLAC_FAILED],
+}
+
+
+def go(station: Station, way: list[Output], now: float = 10.0) -> list[Output]:
+    """Feed signals a second apart; returns what the last one caused."""
+    out: list[Output] = []
+    for number, signal in enumerate(way):
+        out = station.receive_signal(signal, now + number)
+    return out
+
+
+# --- every state times every signal --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", list(E), ids=lambda s: s.name)
+@pytest.mark.parametrize("name", EVSE_SIGNALS)
+def test_charger(state: EvseState, name: str) -> None:
+    station = EvseStation()
+    go(station, EVSE_WAY[state])
+    assert station.state is state
+    deadline, phase = station.next_timer(), station.phase
+    out = station.receive_signal(EVSE_SIGNALS[name], 50.0)
+    expected = EVSE_NEXT[state].get(name, state)
+    assert station.state is expected
+    if expected is state:
+        assert out == []
+        assert station.next_timer() == deadline  # unrelated input never re-arms
+        if name != "phase":
+            assert station.phase is phase
+    else:
+        assert out[-1] == StationChanged(expected.value, station.reason)
+
+
+@pytest.mark.parametrize("state", list(P), ids=lambda s: s.name)
+@pytest.mark.parametrize("name", PEV_SIGNALS)
+def test_vehicle(state: PevState, name: str) -> None:
+    station = PevStation()
+    go(station, PEV_WAY[state])
+    assert station.state is state
+    deadline = station.next_timer()
+    out = station.receive_signal(PEV_SIGNALS[name], 50.0)
+    expected = PEV_NEXT[state].get(name, state)
+    assert station.state is expected
+    if expected is state:
+        assert out == []
+        assert station.next_timer() == deadline
+    else:
+        assert out[-1] == StationChanged(expected.value, station.reason)
+
+
+@pytest.mark.parametrize("state", list(E), ids=lambda s: s.name)
+def test_chargers_deadlines(state: EvseState) -> None:
+    station = EvseStation()
+    way = EVSE_WAY[state]
+    go(station, way, 10.0)
+    if state not in EVSE_TIMEOUT:
+        assert station.next_timer() is None
+        assert station.handle_timer(1e6) == []
+        return
+    wait_s, then = EVSE_TIMEOUT[state]
+    due = 10.0 + len(way) - 1 + wait_s
+    assert station.next_timer() == due
+    assert station.handle_timer(due - 0.001) == []
+    assert station.state is state
+    station.handle_timer(due)
+    assert station.state is then
+
+
+def test_vehicles_deadline() -> None:
+    station = PevStation()
+    go(station, PEV_WAY[P.JOINING], 10.0)
+    assert station.next_timer() == 11.0 + TT_MATCH_JOIN_S
+    out = station.handle_timer(11.0 + TT_MATCH_JOIN_S)
+    assert station.state is P.ENDED
+    assert SessionEnded(f"no powerline link within {TT_MATCH_JOIN_S:g} s", False) in out
+
+
+# --- what is asked for ---------------------------------------------------------------------------
+
+OFF = [
+    OutputRequest(Phase.CONNECTED),
+    DutyRequest(DUTY_STEADY_HIGH),
+    WatchLink(on=False),
+    StopSlac(),
+    StopSdp(),
+]
+
+
+@pytest.mark.parametrize(
+    ("state", "signal", "out"),
+    [
+        (E.UNPLUGGED, PLUG, [DutyRequest(DUTY_DIGITAL), StartSlac()]),
+        (E.UNPLUGGED, FAULT, [DutyRequest(DUTY_STEADY_LOW)]),
+        (E.OUT_OF_SERVICE, CLEAR, [DutyRequest(DUTY_STEADY_HIGH)]),
+        (E.MATCHING, MATCHED, [WatchLink(on=True)]),
+        (
+            E.MATCHING,
+            SLAC_FAILED,
+            [WatchLink(on=False), StopSlac(), DutyRequest(DUTY_STEADY_LOW)],
+        ),
+        (E.JOINING, UP, [StartSdp()]),
+        (E.CONNECTED, NORMAL, [OutputRequest(Phase.CONNECTED)]),  # the oscillator stays
+        (E.CONNECTED, ABNORMAL, [*OFF, SessionEnded("peer is silent", normal=False)]),
+        (E.CONNECTED, DOWN, [*OFF, SessionEnded("powerline link lost", normal=False)]),
+        (E.MATCHING, STOP, [*OFF, SessionEnded("button", normal=False)]),
+        (E.JOINING, FAULT, [*OFF, SessionEnded("welded", normal=False)]),
+        (
+            E.CONNECTED,
+            UNPLUG,
+            [*OFF, SessionEnded("unplugged", normal=False), OutputRequest(Phase.IDLE)],
+        ),
+        (E.ENDED, UNPLUG, [*OFF, OutputRequest(Phase.IDLE)]),  # it was told already
+    ],
+)
+def test_charger_asks(state: EvseState, signal: Output, out: list[Output]) -> None:
+    station = EvseStation()
+    go(station, EVSE_WAY[state])
+    assert station.receive_signal(signal, 50.0)[:-1] == out
+
+
+VEHICLE_OFF = [S2Request(closed=False), WatchLink(on=False), StopSlac(), StopSdp()]
+
+
+@pytest.mark.parametrize(
+    ("state", "signal", "out"),
+    [
+        (P.UNPLUGGED, IN, []),
+        (P.UNPLUGGED, DIGITAL, [StartSlac()]),
+        (P.WAITING, DIGITAL, [StartSlac()]),
+        (P.MATCHING, MATCHED, [WatchLink(on=True)]),
+        (P.JOINING, UP, [StartSdp()]),
+        (P.CONNECTED, NORMAL, [*VEHICLE_OFF, SessionEnded(NORMAL_END, normal=True)]),
+        (P.CONNECTED, ABNORMAL, [*VEHICLE_OFF, SessionEnded("peer is silent", normal=False)]),
+        (P.DISCOVERING, SDP_FAILED, [*VEHICLE_OFF, SessionEnded("no answer", normal=False)]),
+        (P.MATCHING, MODEM_FAILED, [*VEHICLE_OFF, SessionEnded("silent modem", normal=False)]),
+        (P.WAITING, STOP, [*VEHICLE_OFF, SessionEnded("button", normal=False)]),
+        (P.JOINING, OUT, [*VEHICLE_OFF, SessionEnded("unplugged", normal=False)]),
+        (P.ENDED, OUT, VEHICLE_OFF),
+        (P.DISCOVERING, IN, VEHICLE_OFF[1:]),  # without 5 % nothing goes on; it may come again
+    ],
+)
+def test_vehicle_asks(state: PevState, signal: Output, out: list[Output]) -> None:
+    station = PevStation()
+    go(station, PEV_WAY[state])
+    assert station.receive_signal(signal, 50.0)[:-1] == out
+
+
+# --- without a modem -----------------------------------------------------------------------------
+
+
+def test_without_a_modem_the_charger_is_reached_at_once() -> None:
+    station = EvseStation(slac=False)
+    out = station.receive_signal(PLUG, 1.0)
+    assert station.state is E.CONNECTED
+    assert out[:-1] == [DutyRequest(DUTY_DIGITAL), StartSdp()]
+
+
+@pytest.mark.parametrize("way", [[DIGITAL], [IN, DIGITAL]])
+def test_without_a_modem_the_vehicle_is_connected_at_once(way: list[Output]) -> None:
+    station = PevStation(slac=False)
+    assert go(station, way)[:-1] == [StartSdp()]
+    assert station.state is P.DISCOVERING
+
+
+# --- endings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("way", "reason", "normal"),
+    [
+        ([PLUG, MATCHED, UP, MADE, NORMAL, UNPLUG], NORMAL_END, True),
+        ([PLUG, MATCHED, UP, MADE, V2gEnded("car is full", True), UNPLUG], "car is full", True),
+        ([PLUG, MATCHED, UP, MADE, ABNORMAL, UNPLUG], "peer is silent", False),
+        ([PLUG, MATCHED, UP, MADE, ABNORMAL, NORMAL, UNPLUG], "peer is silent", False),
+        ([PLUG, MATCHED, UP, MADE, DOWN, ABNORMAL, UNPLUG], "powerline link lost", False),
+        ([PLUG, MATCHED, STOP, FAULT, UNPLUG], "button", False),
+        ([PLUG, UNPLUG], "unplugged", False),
+    ],
+)
+def test_the_first_reason_is_told_once(way: list[Output], reason: str, normal: bool) -> None:
+    station = EvseStation()
+    told: list[Output] = []
+    for number, signal in enumerate(way):
+        told += station.receive_signal(signal, float(number))
+    assert [o for o in told if isinstance(o, SessionEnded)] == [SessionEnded(reason, normal)]
+    assert station.state is E.UNPLUGGED
+    assert station.phase is Phase.IDLE
+
+
+def test_the_end_is_told_after_the_oscillator() -> None:
+    station = EvseStation()
+    go(station, EVSE_WAY[E.RETAINING])
+    due = station.next_timer()
+    assert due is not None
+    out = station.handle_timer(due)
+    assert out[-2:] == [
+        SessionEnded(NORMAL_END, normal=True),
+        StationChanged("waiting for unplug", NORMAL_END),
+    ]
+    assert DutyRequest(DUTY_STEADY_HIGH) in out
+
+
+def test_a_new_plug_in_begins_with_a_clean_slate() -> None:
+    station = EvseStation()
+    go(station, [PLUG, MATCHED, UP, MADE, ABNORMAL, UNPLUG])
+    out = go(station, [PLUG, MATCHED, UP, MADE, NORMAL, UNPLUG])
+    assert SessionEnded(NORMAL_END, normal=True) in out
+
+
+# --- retries -------------------------------------------------------------------------------------
+
+
+def test_slac_is_tried_again_and_then_given_up() -> None:
+    station = EvseStation()
+    station.receive_signal(PLUG, 0.0)
+    for _ in range(C_SEQU_RETRY):
+        station.receive_signal(SLAC_FAILED, 1.0)
+        assert station.state is E.STEPPING
+        due = station.next_timer()
+        assert due == 1.0 + T_STEP_EF_S
+        out = station.handle_timer(due)
+        assert out == [DutyRequest(DUTY_DIGITAL), StartSlac(), StationChanged("matching", "")]
+    out = station.receive_signal(SLAC_FAILED, 100.0)
+    assert station.state is E.ENDED
+    assert SessionEnded("nobody", normal=False) in out
+
+
+def test_tries_are_counted_per_plug_in() -> None:
+    station = EvseStation()
+    for _ in range(3):
+        go(station, [PLUG, SLAC_FAILED, UNPLUG])
+    go(station, [PLUG, SLAC_FAILED])
+    assert station.retries == 1
+    assert station.state is E.STEPPING
+
+
+# --- the phase for the heartbeat -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("way", "phase"),
+    [
+        ([], Phase.IDLE),
+        ([PLUG], Phase.CONNECTED),
+        ([PLUG, PHASE], Phase.CONNECTED),  # no session yet: no power phase
+        ([PLUG, MATCHED, UP, MADE, PHASE], Phase.CHARGE),
+        ([PLUG, MATCHED, UP, MADE, PHASE, NORMAL], Phase.CONNECTED),
+        ([PLUG, MATCHED, UP, MADE, PHASE, NORMAL, PHASE], Phase.CONNECTED),
+        ([PLUG, MATCHED, UP, MADE, PHASE, ABNORMAL], Phase.CONNECTED),
+        ([PLUG, MATCHED, UP, MADE, PHASE, UNPLUG], Phase.IDLE),
+    ],
+)
+def test_chargers_phase(way: list[Output], phase: Phase) -> None:
+    station = EvseStation()
+    go(station, way)
+    assert station.phase is phase
+
+
+@pytest.mark.parametrize(
+    ("way", "phase"),
+    [
+        ([IN], Phase.CONNECTED),
+        ([DIGITAL, PHASE], Phase.CONNECTED),
+        ([DIGITAL, MATCHED, UP, MADE, PHASE], Phase.CHARGE),
+        ([DIGITAL, MATCHED, UP, MADE, PHASE, NORMAL], Phase.CONNECTED),
+        ([DIGITAL, MATCHED, UP, MADE, PHASE, OUT], Phase.IDLE),
+    ],
+)
+def test_vehicles_phase(way: list[Output], phase: Phase) -> None:
+    station = PevStation()
+    go(station, way)
+    assert station.phase is phase
