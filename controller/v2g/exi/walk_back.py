@@ -2,7 +2,7 @@
 
 from controller.errors import ExiError
 from controller.v2g.exi.bits import BitWriter
-from controller.v2g.exi.grammar import ComplexType, Event, Grammar, Slot, State, slots_in
+from controller.v2g.exi.grammar import ComplexType, Event, Grammar, Slot, State, ValueType, slots_in
 from controller.v2g.exi.qnames import name_table
 from controller.v2g.exi.relaxed import RelaxedGrammar
 from controller.v2g.exi.schema import (
@@ -71,7 +71,7 @@ class Encoder:
         while True:
             code, event = self._choose(state, pending, order)
             slot = event.slot
-            if slot and slot.kind == "text" and self._is_empty(pending[slot][-1]):
+            if slot and slot.kind == "text" and self._is_empty(event.type, pending[slot][-1]):
                 self._writer.write(len(state.events), state.bits)
                 self._writer.write(ESCAPE_END, ESCAPE_BITS)
                 return
@@ -81,9 +81,11 @@ class Encoder:
             self._slot(event, event.slot, pending, owner)
             state = event.after
 
-    def _is_empty(self, value: object) -> bool:
-        """Whether a value is left out."""
-        return self._canonical and value in ("", b"")
+    def _is_empty(self, type_: ValueType | None, value: object) -> bool:
+        """Whether the element ends at once in place of a value."""
+        if not self._canonical or not isinstance(type_, Text | Binary):
+            return False
+        return value in ("", b"") and not (self._strict and type_.least)
 
     def _relaxed(self, type_: ComplexType, value: Declared) -> None:
         Encoder(self._grammar, strict=self._strict)._content(type_, value)  # checks the values
@@ -150,7 +152,7 @@ class Encoder:
             self._content(event.type, value)
         elif slot.kind != "element":
             self._simple(event.type, value)
-        elif self._is_empty(value):
+        elif self._is_empty(event.type, value):
             self._writer.write(1 << ESCAPE_BITS | ESCAPE_END, 1 + ESCAPE_BITS)
         else:
             self._writer.write(0, 1)
