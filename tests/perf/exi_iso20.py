@@ -75,7 +75,7 @@ def loop_res(rng: random.Random, part: float) -> dc.DcChargeLoopRes:
 
 
 def loop_res_full(rng: random.Random, part: float) -> dc.DcChargeLoopRes:
-    """Return an answer with status and meter."""
+    """Return an answer with status and meter, which is read once a second."""
     res = loop_res(rng, part)
     values = {name: getattr(res, name) for name in res.__dataclass_fields__}
     values["evse_status"] = types.EvseStatus(
@@ -83,7 +83,7 @@ def loop_res_full(rng: random.Random, part: float) -> dc.DcChargeLoopRes:
     )
     values["meter_info"] = types.MeterInfo(
         meter_id="DE*ABC*E12345*1",
-        charged_energy_reading_wh=1_234_567 + int(60_000 * part),
+        charged_energy_reading_wh=1_234_567 + 100 * int(CHARGE_S * part),
         meter_timestamp=START + int(CHARGE_S * part),
     )
     return dc.DcChargeLoopRes(**values)

@@ -20,7 +20,7 @@ from controller.v2g.exi.source import (
 )
 
 WIDEST_BINARY = 8  # bytes, such as a session id, that are read without a call
-WIDEST_LAST = 512  # bits of a recurring object: a header without a signature
+WIDEST_LAST = 1024  # bits of a recurring object: a header without a signature, a meter with one
 TEXT_MASKS = tuple((1 << 8 * max(octet - 1, 0)) - 1 for octet in range(72))
 """For a length octet: the bits of the octet and of the characters that follow it."""
 BYTE_MASKS = tuple((1 << 8 * count) - 1 for count in range(LONG_BINARY + 1))

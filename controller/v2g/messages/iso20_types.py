@@ -261,6 +261,8 @@ class EvseStatus(TypesElement):
 class MeterInfo(TypesElement):
     """Meter readings in Wh and varh; `meter_timestamp` in seconds since 1970."""
 
+    RECURS = True
+
     meter_id: str = element("MeterID", Text(32))
     charged_energy_reading_wh: int = element("ChargedEnergyReadingWh", UNSIGNED_LONG)
     bpt_discharged_energy_reading_wh: int | None = element(

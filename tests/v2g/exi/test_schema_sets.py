@@ -15,6 +15,7 @@ from controller.v2g.exi.schema import (
 )
 from controller.v2g.exi.walk import Decoder
 from controller.v2g.exi.walk_back import Encoder
+from controller.v2g.messages import xmldsig
 
 
 @declare("Mode", head=True, abstract=True)
@@ -146,3 +147,23 @@ def test_numbers_below_a_bound_are_refused() -> None:
     payload[2] ^= 0b00001_000
     with pytest.raises(ExiError, match="0 is not in 1"):
         CODEC.decode(bytes(payload))
+
+
+def test_keys_of_the_json_view_stand_in_document_order() -> None:
+    codec = xmldsig.CODEC
+    views: list[tuple[dict[str, object], tuple[str, ...] | None]] = [
+        ({"X509SKI": ["AAAA"], "X509CRL": ["AAAA", "AAAB"]}, None),
+        ({"X509CRL": ["AAAA", "AAAB"], "X509SKI": ["AAAA"]}, ("X509CRL", "X509CRL", "X509SKI")),
+    ]
+    for content, order in views:
+        data = codec.from_json({"X509Data": content})
+        assert isinstance(data, xmldsig.X509Data)
+        assert data.order == order
+        shown = codec.to_json(data)["X509Data"]
+        assert isinstance(shown, dict)
+        assert list(shown) == list(content)
+
+
+def test_an_order_that_the_schema_does_not_allow_is_not_kept() -> None:
+    method = xmldsig.CODEC.from_json({"SignatureMethod": {"HMACOutputLength": 1, "Algorithm": "a"}})
+    assert method == xmldsig.SignatureMethod(algorithm="a", hmac_output_length=1)
