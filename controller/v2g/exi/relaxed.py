@@ -45,8 +45,9 @@ class RelaxedGrammar:
                 break
             else:
                 raise reader.fail(f"event code {code} is no attribute or text of it", start)
-        for slot in attributes.values():
-            if slot.attr not in values:
+        for particle in type_.row:
+            slot = particle.of
+            if isinstance(slot, Slot) and slot.attr not in values and not particle.is_optional:
                 raise reader.fail(f"{slot.name} is missing")
         assert type_.cls is not None
         return type_.cls(**values)
@@ -55,8 +56,9 @@ class RelaxedGrammar:
         """Append an object, whose values have been checked."""
         text, attributes = _slots(type_)
         for name, slot in sorted(attributes.items()):
-            writer.write(self.names.index(name), self.first_bits)
-            writer.write_text(getattr(value, slot.attr))
+            if getattr(value, slot.attr) is not None:
+                writer.write(self.names.index(name), self.first_bits)
+                writer.write_text(getattr(value, slot.attr))
         content: str = getattr(value, text.attr)
         if not content:
             writer.write(self.end_without_text, self.first_bits)

@@ -163,7 +163,7 @@ class Encoder:
     def _wildcard(self, slot: Slot, value: object) -> None:
         """Write an element, name and all, where the grammar leaves it open."""
         for name, type_ in slot.options:
-            if isinstance(type_, ComplexType) and isinstance(value, type_.cls or ()):
+            if isinstance(type_, ComplexType) and type(value) is type_.cls:
                 name_table(self._grammar).write(self._writer, type_.namespace, name)
                 self._content(type_, value)
                 return

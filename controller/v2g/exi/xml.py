@@ -119,6 +119,8 @@ def _content(type_: ComplexType, owner: Declared) -> Iterator[Item]:
         items[slot.name] = [(slot, *_option(slot, each), each) for each in values]
     order = getattr(owner, type_.order_attr) if type_.order_attr else None
     for name in order or ():
+        if not items.get(name):
+            raise ExiError("the order of the content wants one more", name)
         yield items[name].pop(0)
     for found in items.values():
         yield from found
