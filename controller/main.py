@@ -47,6 +47,7 @@ COMMANDS = {
     "evse": Command("scene", "evse", "the charger on a real interface, its hardware simulated"),
     "pev": Command("scene", "pev", "the vehicle on a real interface, its hardware simulated"),
     "decode": Command("listen", "decode", "read the conversation in a capture file"),
+    "exi": Command("exi_tool", "exi", "EXI payloads to JSON and back, of any protocol"),
     "config": Command("scene", "config", "print every configuration key with its bounds"),
 }
 

@@ -141,6 +141,7 @@ def rules(contract: str, key: str) -> set[str]:
 
 MACHINE = {
     "controller.child",
+    "controller.exi_tool",
     "controller.ipc",
     "controller.listen",
     "controller.listener",

@@ -335,7 +335,8 @@ class DinEvcc(EvccParts):
         self._request, self._resend = request, None
         self._waiting = True
         message = din.Message(session_id=self.session.session_id, body=request)
-        self.out.append(SendData(v2gtp.encode(v2gtp.PayloadType.EXI, din.encode(message))))
+        payload = din.encode(message, canonical=False)  # codecs in C want empty values so
+        self.out.append(SendData(v2gtp.encode(v2gtp.PayloadType.EXI, payload)))
         self.out.append(Sent(type(request).__name__, PROTOCOL))
         self.session.deadlines.cancel("ask")
         self.session.deadlines.arm("answer", self.now + timeout_s)

@@ -224,8 +224,8 @@ class DinSecc(TableMachine):
     def _send(self, response: din.BodyElement) -> None:
         code: ResponseCode = response.response_code  # type: ignore[attr-defined]
         message = din.Message(session_id=self.session.session_id or NO_SESSION, body=response)
-        frame = v2gtp.encode(v2gtp.PayloadType.EXI, din.encode(message))
-        self.out.append(SendData(frame))
+        payload = din.encode(message, canonical=False)  # codecs in C want empty values so
+        self.out.append(SendData(v2gtp.encode(v2gtp.PayloadType.EXI, payload)))
         self.out.append(Sent(type(response).__name__, PROTOCOL, code.value))
 
     def _note_start(self, trigger: str) -> None:

@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from tests.perf import bench_answer, bench_exi, bench_sim, bench_start
+from tests.perf import bench_answer, bench_exi, bench_exi_iso20, bench_sim, bench_start
 from tests.perf.figures import Figure
 
 CODEC_RATIO = 1.5
@@ -19,16 +19,16 @@ Bench = Callable[[Callable[[str], None]], list[Figure]]
 
 def codec(progress: Callable[[str], None]) -> list[Figure]:
     """The codec beside `json` with the same content."""
-    progress("full CurrentDemandReq and CurrentDemandRes")
+    progress("messages of the charge loop and the longest ones")
     return [
         Figure(
-            f"{row.operation} of a full {row.message}",
+            f"{row.operation} of {row.message}",
             row.ratio,
             "x json",
             CODEC_RATIO,
             note=f"{row.exi_us:.1f} us, json {row.json_us:.1f} us",
         )
-        for row in bench_exi.bench()
+        for row in [*bench_exi.bench(), *bench_exi_iso20.bench()]
     ]
 
 

@@ -42,8 +42,8 @@ from controller.v2g.evcc import PROTOCOLS
 from controller.v2g.evcc_din_requests import EvccConfig
 from controller.v2g.messages import din, sap
 from controller.v2g.sdp import SdpResponse
-from tests.perf.bench_exi import demand_req
 from tests.perf.children import CLOCK, PATIENCE_S, Child, NotMeasuredError
+from tests.perf.exi_din import demand_req
 from tests.perf.figures import Figure, percentile
 
 REQUESTS = 4000

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from controller.errors import ExiError
 from controller.v2g.exi.codec import Codec
 from controller.v2g.exi.schema import INFO, Declared
-from controller.v2g.exi.walk import Decoder, Encoder
+from controller.v2g.exi.walk import Decoder
+from controller.v2g.exi.walk_back import Encoder
 from controller.v2g.messages import din, sap
 from tests.v2g.exi.strategies import objects
 from tests.v2g.exi.vectors import payloads

@@ -124,16 +124,20 @@ def test_a_silent_handshake_ends_after_2_s() -> None:
 # --- what is accepted
 
 
-@pytest.mark.parametrize("session_id", [b"\x12\x34\x56\x78", b"ABB00002", b"\x01", b"\xff" * 8])
+@pytest.mark.parametrize(
+    "session_id", [b"\x12\x34\x56\x78", b"ABB00002", b"\x01", b"\xff" * 8, b""]
+)
 @pytest.mark.parametrize("code", ["OK", "OK_NewSessionEstablished", "OK_OldSessionJoined"])
 def test_any_session_id_and_ok_is_accepted(session_id: bytes, code: str) -> None:
     bench = Bench().open()
     outputs = bench.tell(answer("SessionSetup", din.ResponseCode(code)), session_id)
     (sent,) = of(outputs, SendData)
     assert isinstance(sent, SendData)
-    message = din.decode(v2gtp.parse(sent.data).payload)
+    payload = v2gtp.parse(sent.data).payload
+    message = din.decode(payload)
     assert isinstance(message.body, din.ServiceDiscoveryReq)
     assert message.session_id == session_id
+    assert payload == din.encode(message, canonical=False)  # if empty, with its length
 
 
 def parameters_res(

@@ -4,12 +4,14 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Generic, TypeVar, cast
 
-from controller.v2g.exi import view
+from controller.errors import ExiError
+from controller.v2g.exi import view, xml
 from controller.v2g.exi.compile import FAILURES, Compiled
 from controller.v2g.exi.grammar import NOTHING, Grammar
 from controller.v2g.exi.schema import Declared
 from controller.v2g.exi.view import Json
-from controller.v2g.exi.walk import Decoder, Encoder
+from controller.v2g.exi.walk import Decoder
+from controller.v2g.exi.walk_back import Encoder
 
 __all__ = ["Codec", "Json"]
 
@@ -26,17 +28,19 @@ class Codec(Generic[M]):
         *,
         roots: tuple[type[M], ...],
         others: Mapping[str, Collection[str]] = NOTHING,
+        unreached: Collection[type[Declared]] = (),
     ) -> None:
-        """`others` are global elements, by namespace, of the schema set that no root leads to."""
+        """`others` and `unreached` are what no root leads to: see `Grammar`."""
         self.name = name
         self.namespace = namespace
         self._roots = roots
         self._others = others
+        self._unreached = unreached
 
     @cached_property
     def grammar(self) -> Grammar:
         """The grammars of all types."""
-        return Grammar(self._roots, self._others)
+        return Grammar(self._roots, self._others, self._unreached)
 
     @cached_property
     def _compiled(self) -> Compiled:
@@ -66,17 +70,26 @@ class Codec(Generic[M]):
         message, left = Decoder(self.grammar, payload).decode()
         return cast("M", message), left
 
-    def encode(self, message: M, *, strict: bool = True) -> bytes:
+    def encode(self, message: M, *, strict: bool = True, canonical: bool = True) -> bytes:
         """Return the payload of a message. Raises ExiError where a value breaks the schema.
 
-        Without `strict`, what `decode` tolerates is written as it was heard.
+        Without `strict`, what `decode` tolerates is written as it was heard. Without `canonical`,
+        empty texts and binaries are written with their length, as C codecs want them.
         """
         if strict:
             try:
                 return self._compiled.encode(message)
             except FAILURES:
                 pass  # the reference codec says what is wrong, if anything
-        return Encoder(self.grammar, strict=strict).encode(message)
+        return Encoder(self.grammar, strict=strict, canonical=canonical).encode(message)
+
+    def flaw(self, message: M) -> ExiError | None:
+        """Return what a strict reading would refuse in a message that was decoded, if anything."""
+        try:
+            self.encode(message)
+        except ExiError as error:
+            return error
+        return None
 
     def decode_fragment(self, payload: bytes) -> tuple[str, Declared]:
         """Return name and object of the element in an EXI fragment. Raises ExiError."""
@@ -92,6 +105,10 @@ class Codec(Generic[M]):
     def to_json(self, message: Declared, name: str = "") -> Json:
         """Return the JSON view of a message; with its name, also that of any other element."""
         return view.to_json(self.grammar, message, name)
+
+    def to_xml(self, message: Declared, name: str = "") -> str:
+        """Return the XML view of a message; with its name, also that of any other element."""
+        return xml.to_xml(self.grammar, message, name, self.namespace)
 
     def from_json(self, content: Json) -> M:
         """Return the message, or the other element, of a JSON view. Raises ExiError."""

@@ -9,6 +9,7 @@ one code more than events, the escape to deviations, of which these protocols us
 bit, not none.
 """
 
+import inspect
 import types
 import typing
 from collections.abc import Collection, Iterator, Mapping
@@ -19,6 +20,7 @@ from operator import attrgetter
 from controller.v2g.exi.schema import (
     ANY,
     INFO,
+    STRING,
     UNBOUNDED,
     Declared,
     ExiEnum,
@@ -31,6 +33,8 @@ from controller.v2g.exi.schema import (
 
 NOTHING: Mapping[str, Collection[str]] = types.MappingProxyType({})
 NO_INFO = TypeInfo("", False, False, None, False)
+WILDCARD = "any element"
+MIXED = "text between elements"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,20 +42,20 @@ class Slot:
     """One field of a class, or an implied parent of fields (then `attr` is empty)."""
 
     attr: str
-    kind: str  # "element", "attribute", "text"
+    kind: str  # as in `Spec`
     name: str
-    options: "tuple[tuple[str, ValueType], ...]"  # more than one for a substitution group
+    options: "tuple[tuple[str, ValueType], ...]"  # several for a substitution group or a wildcard
     many: bool
     namespace: str = ""  # "" where each option has that of its class
 
 
 @dataclass(frozen=True, eq=False)
 class Event:
-    """What an event code stands for; without a slot it is the end of the element."""
+    """What an event code stands for; without a slot and a name it is the end of the element."""
 
-    slot: Slot | None
+    slot: Slot | None  # None too where content of that kind is refused
     name: str
-    type: "ValueType | None"  # None: end, wildcard, or text between elements
+    type: "ValueType | None"  # None: end or wildcard
     after: "State | None"
 
 
@@ -90,12 +94,13 @@ class State:
     @cached_property
     def events(self) -> tuple[Event, ...]:
         """The events of the first level, in the order of their codes."""
-        made = sorted(_first(self._type, self.row), key=lambda event: event.slot is None)
+        made = sorted(_first(self._type, self.row), key=lambda event: event.name == WILDCARD)
         if all(particle.is_optional for particle in self.row):
             made.append(Event(None, "", None, None))
         attributes = [p for p in self.row if isinstance(p.of, Slot) and p.of.kind == "attribute"]
         if self._type.mixed and all(particle.is_optional for particle in attributes):
-            made.append(Event(None, "text between elements", None, self))
+            content = self._type.state(self.row[len(attributes) :])
+            made.append(Event(self._type.mixed_slot, MIXED, STRING, content))
         return tuple(made)
 
     @cached_property
@@ -107,11 +112,13 @@ class State:
 def _first(type_: "ComplexType", row: Row, tail: Row = ()) -> Iterator[Event]:
     for index, particle in enumerate(row):
         after = particle.rest() + row[index + 1 :] + tail
-        if isinstance(particle.of, Slot):
+        if isinstance(particle.of, Slot) and particle.of.kind == "wildcard":
+            yield Event(particle.of, WILDCARD, None, type_.state(after))
+        elif isinstance(particle.of, Slot):
             for name, value_type in particle.of.options:
                 yield Event(particle.of, name, value_type, type_.state(after))
         elif isinstance(particle.of, Wildcard):
-            yield Event(None, "wildcard", None, type_.state(after))
+            yield Event(None, WILDCARD, None, type_.state(after))
         else:
             for option in particle.of:
                 yield from _first(type_, option, after)
@@ -130,6 +137,8 @@ class ComplexType:
         self.element = info.element
         self.is_abstract = info.abstract
         self.mixed = info.mixed
+        self.mixed_slot: Slot | None = None
+        self.order_attr = ""  # field for the document order, where it is kept
         self.row = row
         self._states: dict[Row, State] = {}
 
@@ -141,7 +150,8 @@ class ComplexType:
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """The slots of this very element; those below an implied parent are the parent's."""
-        return tuple(dict.fromkeys(slots_in(self.row)))
+        mixed = [self.mixed_slot] if self.mixed_slot else []
+        return tuple(dict.fromkeys([*slots_in(self.row), *mixed]))
 
     def state(self, row: Row) -> State:
         """Return the state before `row`."""
@@ -157,10 +167,19 @@ class Grammar:
     """All types that a protocol's roots reach, and the codes of its root elements."""
 
     def __init__(
-        self, roots: tuple[type[Declared], ...], others: Mapping[str, Collection[str]] = NOTHING
+        self,
+        roots: tuple[type[Declared], ...],
+        others: Mapping[str, Collection[str]] = NOTHING,
+        unreached: Collection[type[Declared]] = (),
     ) -> None:
-        """`others` are global elements, by namespace, of the schema set that no root leads to."""
+        """`others` and `unreached` are what no root leads to, but the schema set has.
+
+        They are names of global elements by namespace, and types whose elements count in fragments.
+        A substitution group has the members that are declared beside its head or beside a root.
+        """
         self.types: dict[type[Declared], ComplexType] = {}
+        self._modules = {root.__module__ for root in roots}
+        self._unreached = unreached
         self.roots = {INFO[root].element: self.type_of(root) for root in roots}
         bases = {base for cls in self.types for base in cls.__mro__}
         known = {base for base in bases if issubclass(base, Declared) and base in INFO}
@@ -171,18 +190,45 @@ class Grammar:
         self.root_bits = len(self.elements).bit_length()  # one code more: any other element
 
     @cached_property
+    def _elements(self) -> dict[tuple[str, str], "list[ValueType]"]:
+        """Types of all elements of the schema set, global or local, by name and namespace."""
+        found: dict[tuple[str, str], list[ValueType]] = {name: [] for name in self._global_names}
+        for cls in self._unreached:
+            self.type_of(cls)
+        types = list(self.types.values())
+        for type_ in types:
+            if type_.element:
+                found[type_.element, type_.namespace].append(type_)
+        for type_ in types:
+            for name, namespace, value_type in _elements(type_, type_.namespace):
+                of_name = found.setdefault((name, namespace), [])
+                if value_type not in of_name:
+                    of_name.append(value_type)
+        return found
+
+    @cached_property
     def fragments(self) -> list[tuple[str, str, ComplexType | None]]:
         """All elements of the schema set, global or local, in the order of their fragment codes.
 
         Each comes with its namespace, and its type where that is a declared class.
         """
-        found: dict[tuple[str, str], ComplexType | None] = dict.fromkeys(self._global_names)
-        types = list(self.types.values())
-        found |= {(t.element, t.namespace): t for t in types if t.element}
-        for type_ in types:
-            for name, namespace, value_type in _elements(type_, type_.namespace):
-                found.setdefault((name, namespace), value_type)
-        return [(name, namespace, found[name, namespace]) for name, namespace in sorted(found)]
+        declared = {
+            key: [t for t in types if isinstance(t, ComplexType) and t.cls]
+            for key, types in sorted(self._elements.items())
+        }
+        return [(*key, types[0] if types else None) for key, types in declared.items()]
+
+    @cached_property
+    def relaxed(self) -> Collection[tuple[str, str]]:
+        """Name and namespace of elements that have another type elsewhere."""
+        return {key for key, types in self._elements.items() if len(types) > 1}
+
+    @cached_property
+    def attributes(self) -> list[tuple[str, str]]:
+        """Name and namespace of all attributes of the schema set, sorted."""
+        assert self._elements is not None  # makes all types
+        slots = [slot for t in self.types.values() for slot in t.slots]
+        return sorted({(s.name, s.namespace) for s in slots if s.kind == "attribute"})
 
     @cached_property
     def fragment_bits(self) -> int:
@@ -195,32 +241,41 @@ class Grammar:
             names = {known.__name__ for known in self.types}
             assert cls.__name__ not in names, f"two classes {cls.__name__} in one protocol"
             made = self.types[cls] = ComplexType(cls, ())
-            made.row = self._content(cls)
+            self._fill(made, cls)
         return self.types[cls]
 
-    def _content(self, cls: type[Declared]) -> Row:
+    def _fill(self, made: ComplexType, cls: type[Declared]) -> None:
         hints = typing.get_type_hints(cls)
-        pairs = [
-            (self._slot(cls, f.name, hints[f.name], f.metadata["exi"]), f) for f in fields(cls)
-        ]
-        named = [(slot, f.metadata["exi"], f.default is None) for slot, f in pairs]
-        attributes = [item for item in named if item[0].kind == "attribute"]
-        attributes.sort(key=lambda item: item[0].name)
-        content = [item for item in named if item[0].kind != "attribute"]
-        info = INFO[cls]
-        row = tuple(_particle(*item) for item in attributes)
-        if info.content is None:
-            row += tuple(self._particles(content))
+        named: dict[str, list[tuple[Slot, Spec, bool]]] = {}
+        for field in fields(cls):
+            spec: Spec = field.metadata["exi"]
+            kind = "element" if spec.kind == "text" else spec.kind
+            slot = self._slot(cls, field.name, hints[field.name], spec)
+            named.setdefault(kind, []).append((slot, spec, field.default is None))
+        attributes = sorted(named.get("attribute", []), key=lambda item: item[0].name)
+        content = named.get("element", [])
+        for slot, _, _ in named.get("mixed", []):
+            made.mixed_slot = slot
+        for slot, _, _ in named.get("order", []):
+            made.order_attr = slot.attr
+        made.row = tuple(_particle(*item) for item in attributes)
+        group = INFO[cls].content
+        if group is None:
+            made.row += tuple(self._particles(content))
         else:
-            row += (_group(info.content, {slot.name: slot for slot, _, _ in content}),)
-        return row
+            slots: dict[str | Wildcard, Slot] = {slot.name: slot for slot, _, _ in content}
+            if "wildcard" in named:
+                slots[ANY] = named["wildcard"][0][0]
+            made.row += (_group(group, slots),)
 
     def _slot(self, owner: type[Declared], attr: str, hint: object, spec: Spec) -> Slot:
         many = typing.get_origin(hint) is tuple
         if many or typing.get_origin(hint) is types.UnionType:
             hint = typing.get_args(hint)[0]
         options: tuple[tuple[str, ValueType], ...]
-        if spec.type is not None:
+        if spec.kind == "order":
+            options = ()
+        elif spec.type is not None:
             options = ((spec.name, spec.type),)
         elif isinstance(hint, type) and issubclass(hint, ExiEnum):
             options = ((spec.name, hint),)
@@ -229,14 +284,20 @@ class Grammar:
             assert issubclass(hint, Declared)
             options = self._options(spec, hint)
         is_group = len(options) > 1
-        namespace = "" if is_group else spec.namespace or owner.NAMESPACE
+        home = next(c for c in owner.__mro__ if attr in inspect.get_annotations(c))
+        assert issubclass(home, Declared)
+        namespace = "" if is_group else spec.namespace or home.NAMESPACE
+        if spec.kind == "attribute" and not home.ATTRIBUTES_QUALIFIED:
+            namespace = ""
         return Slot(attr, spec.kind, spec.name, options, many, namespace)
 
     def _options(self, spec: Spec, cls: type[Declared]) -> tuple[tuple[str, ValueType], ...]:
-        info = INFO[cls]
-        if not (info.head and info.element == spec.name):
+        info = INFO.get(cls, NO_INFO)
+        if spec.kind != "wildcard" and not (info.head and info.element == spec.name):
             return ((spec.name, self.type_of(cls)),)
+        modules = {cls.__module__, *self._modules}
         members = [c for c in INFO if issubclass(c, cls) and INFO[c].element]
+        members = [member for member in members if member.__module__ in modules]
         members.sort(key=lambda member: INFO[member].element)
         return tuple((INFO[member].element, self.type_of(member)) for member in members)
 
@@ -255,22 +316,22 @@ class Grammar:
                 yield Particle(slot, 1, 1)
             elif spec.choice:
                 rows = tuple((Particle(slot, 1, 1),) for slot, _, _ in content[:run])
-                yield Particle(rows, 1, 1)
+                yield Particle(rows, spec.least, 1)
             else:
                 yield from (_particle(*item) for item in content[:run])
             content = content[run:]
 
 
-def _elements(type_: ComplexType, owner: str) -> Iterator[tuple[str, str, ComplexType | None]]:
+def _elements(type_: ComplexType, owner: str) -> Iterator[tuple[str, str, ValueType]]:
     """Return name, namespace and type of the elements in a type, those of implied parents too."""
     for slot in type_.slots:
         for name, value_type in slot.options if slot.kind == "element" else ():
             if not isinstance(value_type, ComplexType):
-                yield name, slot.namespace or owner, None
+                yield name, slot.namespace or owner, value_type
             elif value_type.cls is not None:
                 yield name, slot.namespace or value_type.namespace, value_type
             else:
-                yield name, slot.namespace or owner, None
+                yield name, slot.namespace or owner, value_type
                 yield from _elements(value_type, owner)
 
 
@@ -288,12 +349,12 @@ def _particle(slot: Slot, spec: Spec, is_optional: bool) -> Particle:
     return Particle(slot, 0 if is_optional else spec.least, spec.most)
 
 
-def _group(part: "str | Wildcard | Group", slots: dict[str, Slot]) -> Particle:
+def _group(part: "str | Wildcard | Group", slots: dict[str | Wildcard, Slot]) -> Particle:
     """Return the particle of a declared model group."""
     if isinstance(part, str):
         return Particle(slots[part], 1, 1)
     if isinstance(part, Wildcard):
-        return Particle(ANY, 1, 1)
+        return Particle(slots.get(ANY, ANY), 1, 1)
     inner = [_group(each, slots) for each in part.parts]
     rows = (tuple(inner),) if part.kind == "sequence" else tuple((each,) for each in inner)
     return Particle(rows, part.least, part.most)

@@ -4,9 +4,12 @@ from controller.v2g.exi.grammar import ComplexType, Slot, State, ValueType
 from controller.v2g.exi.schema import UNBOUNDED, Binary, Boolean, ExiEnum, Integer, Text, open_class
 from controller.v2g.exi.shapes import Shape, is_fixed, may_exceed, shapes_of, varint_expression
 from controller.v2g.exi.source import (
+    LONG_BINARY,
     Simple,
     Source,
     Step,
+    bare_of,
+    floor_of,
     is_long,
     is_signed,
     last_state,
@@ -17,6 +20,10 @@ from controller.v2g.exi.source import (
 )
 
 WIDEST_BINARY = 8  # bytes, such as a session id, that are read without a call
+WIDEST_LAST = 1024  # bits of a recurring object: a header without a signature, a meter with one
+TEXT_MASKS = tuple((1 << 8 * max(octet - 1, 0)) - 1 for octet in range(72))
+"""For a length octet: the bits of the octet and of the characters that follow it."""
+BYTE_MASKS = tuple((1 << 8 * count) - 1 for count in range(LONG_BINARY + 1))
 MOST_KNOWN = 4096  # objects of the most usual shape of a type that are kept by their bits
 MOST_UNUSUAL = 256  # objects of another shape
 
@@ -76,6 +83,8 @@ class ReaderSource(Source):
         self.put(f"x = {value}")
         if may_exceed(type_, shape, index + signed):
             self.deviate_if(f"x > {limit_of(type_)}")
+        if not signed and floor_of(type_):
+            self.deviate_if(f"x < {floor_of(type_)}")
         self.put(f"{target} = ~x if w & {mask << left:#x} else x" if signed else f"{target} = x")
 
     def _take(self, width: int, statement: str = "") -> None:
@@ -113,7 +122,25 @@ class ReaderSource(Source):
         for statement in statements:
             self.put(statement)
 
+    def _bare(self, type_: ComplexType) -> None:
+        """Read the attributes of a type with mixed content, and its end."""
+        bare = bare_of(type_)
+        for particle in bare.attributes:
+            assert isinstance(particle.of, Slot)
+            self._take(1)
+            self._value(particle.of, particle.of.options[0][1], f"o.{particle.of.attr}")
+        self._take(bare.state.bits, "e = {0}")
+        self._flush()
+        self.deviate_if(f"e != {bare.end}")
+        for slot in bare.empty:
+            self.put(f"o.{slot.attr} = {() if slot.many else None}")
+        if type_.order_attr:
+            self.put(f"o.{type_.order_attr} = None")
+
     def _content(self, type_: ComplexType) -> None:
+        if type_.mixed:
+            self._bare(type_)
+            return
         steps = steps_of(type_)
         for step, _ in steps:
             for slot, _ in step.choices if step.is_choice else step.choices[:1]:
@@ -181,6 +208,8 @@ class ReaderSource(Source):
             self._value(step.slot, step.choices[0][1], "x")
             self._flush()
             self.put("items.append(x)")
+            with self.block("if not len(items) & 7:"):
+                self.put("m &= (1 << s) - 1")
             if step.most == UNBOUNDED:
                 self.deviate_if(f"len(items) > {step.bound}")
                 self._event(state, step.first)
@@ -196,7 +225,6 @@ class ReaderSource(Source):
             if type_.cls is None:
                 self._content(type_)
                 return
-            self._flush()
             self._object(type_, target)
             return
         if slot.kind == "element":
@@ -210,16 +238,39 @@ class ReaderSource(Source):
         self.needed.append(type_)
         shape = next(shapes_of(type_), None)
         if shape is None:
-            self.put(f"{target}, s = read_{type_.name}(m, s)")
-            self._forget(type_)
+            self._flush()
+            if type_.cls and type_.cls.RECURS:
+                self._recurring_object(type_, target)
+            else:
+                self.put(f"{target}, s = read_{type_.name}(m, s)")
+                self._forget(type_)
             return
+        if any(statement for _, statement in self._run):
+            self._flush()
+        width = shape.width + sum(zeros for zeros, _ in self._run)
         known = self._known(type_, shape)
-        self.put(f"t = s - {shape.width}")
-        self.put(f"{target} = k = {known}.get(m >> t & {(1 << shape.width) - 1:#x})")
+        self.put(f"t = s - {width}")
+        self.put(f"{target} = k = {known}.get(m >> t & {(1 << width) - 1:#x})")
         with self.block("if k is None:"):
+            self._flush()
             self.put(f"{target}, s = read_{type_.name}(m, s)")
         with self.block("else:"):
             self.put("s = t")
+
+    def _recurring_object(self, type_: ComplexType, target: str) -> None:
+        """Read an object unless it is the last one again: no other can begin with all its bits."""
+        last = f"LAST_{type_.name}"
+        self.names.setdefault(last, [0, 0, -1, None])  # width, mask, bits, object
+        self.put(f"width, mask, w, {target} = {last}")
+        with self.block("if s > width and m >> s - width & mask == w:"):
+            self.put("s -= width")
+        with self.block("else:"):
+            self.put("t = s")
+            self.put(f"{target}, s = read_{type_.name}(m, s)")
+            with self.block(f"if t - s <= {WIDEST_LAST}:"):
+                self.put("mask = (1 << t - s) - 1")
+                self.put(f"{last}[:] = t - s, mask, m >> s & mask, {target}")
+            self._forget(type_)
 
     def _forget(self, type_: ValueType) -> None:
         """Cut off what was read where it may be long: a shift takes as long as its result is."""
@@ -229,6 +280,10 @@ class ReaderSource(Source):
     def _known(self, type_: ComplexType, shape: Shape) -> str:
         """Return the name of the table of known objects of a shape."""
         name = f"KNOWN_{type_.name}_{shape.width}"
+        return self._table(name)
+
+    def _table(self, name: str) -> str:
+        """Make a table of what is known, or share it."""
         self.names.setdefault(name, {})
         return name
 
@@ -248,7 +303,7 @@ class ReaderSource(Source):
 
     def _fixed_integer(self, type_: Integer, width: int, target: str) -> None:
         least = type_.least
-        most = type_.most if type_.accepted is None else type_.accepted
+        most = type_.limit
         assert least is not None
         assert most is not None
         if most - least == (1 << width) - 1:
@@ -261,7 +316,7 @@ class ReaderSource(Source):
         if is_signed(type_):
             self._take(1, "negative = {1}")
         self._take(8, "x = {0}")
-        if isinstance(type_, Binary) and type_.most <= WIDEST_BINARY:
+        if isinstance(type_, Binary) and type_.limit <= WIDEST_BINARY:
             self._short_binary(type_, target)
             return
         self._flush()
@@ -277,19 +332,46 @@ class ReaderSource(Source):
                     self.put("x, s = octets(m, s, x)")
                 self.deviate_if(f"x > {limit_of(type_)}")
         if isinstance(type_, Text):
-            self.put(f"{target}, s = text(m, s, x - 2)")
-        elif isinstance(type_, Binary):
-            self.put(f"{target}, s = binary(m, s, x, {type_.most})")
+            self._text(type_, target)
+        elif isinstance(type_, Binary) and is_long(type_):
+            self.put(f"{target}, s = binary(m, s, x, {type_.limit})")
             self._forget(type_)
+        elif isinstance(type_, Binary):
+            masks = self.name("BYTE_MASKS", BYTE_MASKS)
+            self.deviate_if(f"x > {type_.limit}")
+            self.put("s -= 8 * x")
+            self.put(f"{target} = (m >> s & {masks}[x]).to_bytes(x, 'big')")
+        elif is_signed(type_):
+            self.put(f"{target} = ~x if negative else x")
         else:
-            self.put(f"{target} = ~x if negative else x" if is_signed(type_) else f"{target} = x")
+            if floor_of(type_):
+                self.deviate_if(f"x < {floor_of(type_)}")
+            self.put(f"{target} = x")
+
+    def _text(self, type_: Text, target: str) -> None:
+        """Read characters; recognise short texts, such as an EVSEID, together with their length."""
+        if type_.most > len(TEXT_MASKS):
+            self.put(f"{target}, s = text(m, s, x - 2)")
+            return
+        known = self._table("KNOWN_TEXT")
+        masks = self.name("TEXT_MASKS", TEXT_MASKS)
+        self.put(f"t = s + 16 - 8 * x if 2 < x < {len(TEXT_MASKS)} else s")
+        self.put(f"w = m >> t & {masks}[x] if t < s else 0")
+        self.put(f"k = {known}.get(w)")
+        with self.block("if k is None:"):
+            self.put("k, s = text(m, s, x - 2)")
+            with self.block("if w:"):
+                self._remember(known, "w", "k", MOST_KNOWN)
+        with self.block("else:"):
+            self.put("s = t")
+        self.put(f"{target} = k")
 
     def _short_binary(self, type_: Binary, target: str) -> None:
         """Read bytes, of which there are mostly as many as may be: a session id."""
-        bits = 8 * type_.most
+        bits = 8 * type_.limit
         total = sum(width for width, _ in self._run) + bits
         known = f"KNOWN_BINARY_{total}"
-        self.names.setdefault(known, {})
+        self._table(known)
         self.put(f"t = s - {total}")
         self.put(f"w = m >> t & {(1 << total) - 1:#x}")
         self.put(f"{target} = k = {known}.get(w)")
@@ -298,8 +380,8 @@ class ReaderSource(Source):
         with self.block("else:"):
             self.put("k = w")
             self._flush()
-            self.deviate_if(f"x > {type_.most}")
-            self.put(f"{target} = (k & {(1 << bits) - 1:#x}).to_bytes({type_.most}, 'big')[:x]")
+            self.deviate_if(f"x > {type_.limit}")
+            self.put(f"{target} = (k & {(1 << bits) - 1:#x}).to_bytes({type_.limit}, 'big')[:x]")
             self.put("s -= 8 * x")
             with self.block("if s == t:"):
                 self._remember(known, "k", target, MOST_KNOWN)

@@ -16,7 +16,14 @@ class Deviation(Exception):  # noqa: N818 - it may be right or wrong
 
 def octets(m: int, s: int, value: int) -> tuple[int, int]:
     """Read the rest of a varint whose first three octets gave `value`."""
-    for shift in range(21, 7 * MAX_OCTETS, 7):
+    two = m >> s - 16 & 65535
+    if two < 32768:
+        return value + (two >> 8 << 21), s - 8
+    value += ((two >> 8 & 127) << 21) + ((two & 127) << 28)
+    s -= 16
+    if not two & 128:  # five octets: a time
+        return value, s
+    for shift in range(35, 7 * MAX_OCTETS, 7):
         s -= 8
         octet = m >> s & 255
         value += (octet & 127) << shift

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 # Bounds for what a schema leaves open, so that a decoder's work is bounded by these too.
 MAX_STRING = 4096  # characters
 MAX_BINARY = 8192  # bytes
-MAX_ITEMS = 1024  # the largest maxOccurs of the ISO 15118 schemas
+MAX_ITEMS = 2048  # the largest maxOccurs of the ISO 15118 schemas
 
 UNBOUNDED = -1
 """`most=UNBOUNDED`: maxOccurs="unbounded" in the grammar, MAX_ITEMS in the decoder and encoder."""
@@ -41,7 +41,19 @@ class Integer:
     least: int | None
     most: int | None
     accepted: int | None = None
-    """A higher upper bound when decoding, for n-bit integers that the field is known to overdo."""
+    """A higher upper bound when decoding, where the field is known to overdo it."""
+    accepted_least: int | None = None
+    """A lower bound below `least` when decoding, for varints."""
+
+    @property
+    def floor(self) -> int | None:
+        """The smallest number that is decoded."""
+        return self.least if self.accepted_least is None else self.accepted_least
+
+    @property
+    def limit(self) -> int | None:
+        """The largest number that is decoded."""
+        return self.most if self.accepted is None else self.accepted
 
     @property
     def bits(self) -> int | None:
@@ -53,17 +65,31 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """xs:string and its kin (anyURI, ID, IDREF): length + 2, then one varint per code point."""
+    """xs:string and its kin (anyURI, ID, IDREF): length + 2, then one varint per code point.
+
+    The bounds are of what we send; texts up to MAX_STRING are decoded.
+    """
 
     most: int = MAX_STRING
+    least: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """xs:hexBinary or xs:base64Binary: length, bytes. They differ in the JSON view only."""
+    """xs:hexBinary or xs:base64Binary: length, bytes. They differ in the JSON view only.
+
+    The bounds are of what we send; shorter ones and those up to `accepted` are decoded.
+    """
 
     most: int = MAX_BINARY
     base64: bool = False
+    least: int = 0
+    accepted: int | None = None
+
+    @property
+    def limit(self) -> int:
+        """The most bytes that are decoded."""
+        return self.most if self.accepted is None else self.accepted
 
 
 BOOLEAN = Boolean()
@@ -101,7 +127,7 @@ SimpleType = Boolean | Integer | Text | Binary
 class Spec:
     """What `element`, `attribute` and `text` say about one field."""
 
-    kind: str  # "element", "attribute" or "text"
+    kind: str  # "element", "attribute", "text", "wildcard", "mixed" or "order"
     name: str
     type: SimpleType | None = None
     least: int = 1
@@ -112,7 +138,7 @@ class Spec:
 
 
 class Wildcard(Enum):
-    """xs:any. Its place in the grammar is kept; content of that kind is refused."""
+    """xs:any. Content of that kind is refused where the class has no field for it."""
 
     ANY = "any"
 
@@ -157,7 +183,8 @@ def element(
     `type` is given for simple types only; declared classes and enums come from the annotation. A
     class that heads a substitution group stands for the whole group. `default=None` makes it
     optional; `least` and `most` bound a `tuple[X, ...]`. Neighbours with the same `within` share an
-    implied parent element of that name; neighbours with the same `choice` exclude each other.
+    implied parent element of that name; neighbours with the same `choice` exclude each other, and
+    all may be absent where they have `least=0`.
     `namespace` is given where it is not that of the class.
     """
     spec = Spec("element", name, type, least, most, within, choice, namespace)
@@ -179,6 +206,25 @@ def text(type: SimpleType) -> Any:  # noqa: A002, ANN401
     return dataclasses.field(metadata={"exi": Spec("text", "", type)})
 
 
+def wildcard(*, default: Any = dataclasses.MISSING) -> Any:  # noqa: ANN401
+    """Declare what xs:any may hold: elements of the annotated class and its subclasses."""
+    return dataclasses.field(default=default, metadata={"exi": Spec("wildcard", "*")})
+
+
+def mixed_text(*, default: Any = dataclasses.MISSING) -> Any:  # noqa: ANN401
+    """Declare the pieces of text between the elements of a class with mixed content."""
+    return dataclasses.field(default=default, metadata={"exi": Spec("mixed", "#text", STRING)})
+
+
+def document_order(*, default: Any = dataclasses.MISSING) -> Any:  # noqa: ANN401
+    """Declare the field that says in which order the content of a repeated choice stands.
+
+    It is a tuple of names: those of elements, "*" for a wildcard, "#text". None is the usual order,
+    grouped by kind.
+    """
+    return dataclasses.field(default=default, metadata={"exi": Spec("order", "")})
+
+
 class Declared:
     """Base of every declared class: a frozen dataclass that is cheap to define and to make.
 
@@ -188,6 +234,8 @@ class Declared:
 
     __slots__ = ()
     NAMESPACE: ClassVar[str] = ""
+    RECURS: ClassVar[bool] = False  # the next message will most likely have the very same object
+    ATTRIBUTES_QUALIFIED: ClassVar[bool] = False  # whether attributes are in the namespace
     __dataclass_fields__: ClassVar[dict[str, "dataclasses.Field[Any]"]]
 
     def __init__(self, **values: object) -> None:
@@ -270,10 +318,14 @@ class TypeInfo:
 
 _T = TypeVar("_T", bound=Declared)
 INFO: dict[type, TypeInfo] = {}
+TYPE_NAMES: dict[str, tuple[str, ...]] = {}
+"""Names of a schema's types by namespace, for those whose elements an xs:any may hold."""
 
 
 @dataclass_transform(
-    kw_only_default=True, frozen_default=True, field_specifiers=(element, attribute, text)
+    kw_only_default=True,
+    frozen_default=True,
+    field_specifiers=(element, attribute, text, wildcard, mixed_text, document_order),
 )
 def declare(
     element: str = "",

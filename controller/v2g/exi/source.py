@@ -78,8 +78,6 @@ def steps_of(type_: ComplexType) -> list[tuple[Step, State]]:
         step = Step(number, particle.least, particle.most, _choices(particle))
         if step.most != 1 and (step.least > 1 or len(step.choices) > 1):
             raise UnsupportedError
-        if step.is_choice and particle.is_optional:
-            raise UnsupportedError
         steps.append((step, type_.state(particle.rest() + type_.row[index + 1 :])))
         number = step.after
     return steps
@@ -96,6 +94,28 @@ def _choices(particle: Particle) -> tuple[tuple[Slot, ValueType], ...]:
             raise UnsupportedError
         found += _choices(row[0])
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class Bare:
+    """A type with mixed content of which but the attributes are there: the usual algorithm."""
+
+    attributes: tuple[Particle, ...]
+    empty: tuple[Slot, ...]
+    state: State
+    end: int  # event code of the end in that state
+
+
+def bare_of(type_: ComplexType) -> Bare:
+    """Return the bare form of a type with mixed content. Raises UnsupportedError."""
+    slots = [p.of for p in type_.row if isinstance(p.of, Slot) and p.of.kind == "attribute"]
+    attributes = type_.row[: len(slots)]
+    state = type_.state(type_.row[len(slots) :])
+    ends = [code for code, event in enumerate(state.events) if not event.name]
+    if not ends or any(particle.is_optional for particle in attributes):
+        raise UnsupportedError
+    empty = tuple(slot for slot in type_.slots if slot not in slots)
+    return Bare(attributes, empty, state, ends[0])
 
 
 def last_state(step: Step, state: State) -> State:
@@ -155,7 +175,9 @@ def width_of(type_: Simple) -> int | None:
 
 def is_signed(type_: Simple) -> bool:
     """Whether it is an integer with a sign bit. Raises UnsupportedError for odd lower bounds."""
-    if not isinstance(type_, Integer) or type_.bits is not None or type_.least == 0:
+    if not isinstance(type_, Integer) or type_.bits is not None:
+        return False
+    if type_.least is not None and type_.least >= 0:
         return False
     if type_.least is not None and (type_.most is None or type_.least != -type_.most - 1):
         raise UnsupportedError
@@ -164,9 +186,13 @@ def is_signed(type_: Simple) -> bool:
 
 def limit_of(type_: Simple) -> int:
     """Largest varint of a type: its value, or its length."""
-    if isinstance(type_, Integer) and type_.most is not None:
-        return type_.most
-    return MOST_VARINT
+    limit = type_.limit if isinstance(type_, Integer) else None
+    return MOST_VARINT if limit is None else limit
+
+
+def floor_of(type_: Simple) -> int:
+    """Smallest varint without a sign that is taken for a type."""
+    return type_.floor or 0 if isinstance(type_, Integer) else 0
 
 
 def table_name(prefix: str, least: int, most: int) -> str:
@@ -179,4 +205,4 @@ def is_long(type_: ValueType) -> bool:
     if isinstance(type_, ComplexType):
         slots = type_.slots
         return any(slot.many or any(is_long(t) for _, t in slot.options) for slot in slots)
-    return isinstance(type_, Binary) and type_.most > LONG_BINARY
+    return isinstance(type_, Binary) and type_.limit > LONG_BINARY

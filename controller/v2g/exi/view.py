@@ -1,15 +1,16 @@
 """The JSON view of a message: the schema's element names, lists for what may repeat.
 
 Enumerations appear by their text, hexBinary in capitals, base64Binary in base64. What is absent in
-the message is absent in the view.
+the message is absent in the view. Where elements may come in any order, the keys stand in theirs.
 """
 
 import base64
 import binascii
 
 from controller.errors import ExiError
-from controller.v2g.exi.grammar import ComplexType, Grammar, Slot, ValueType
+from controller.v2g.exi.grammar import ComplexType, Grammar, Slot, State, ValueType
 from controller.v2g.exi.schema import Binary, Boolean, Declared, ExiEnum, Integer
+from controller.v2g.exi.walk import usual_order
 
 Json = dict[str, object]
 TEXT_KEY = "value"  # simple content beside attributes
@@ -41,7 +42,15 @@ def _show(type_: ComplexType, owner: Declared) -> Json:
         elif value is not None:
             name, value_type = _option(slot, value)
             view[name or TEXT_KEY] = _show_value(value_type, value)
-    return view
+    order = getattr(owner, type_.order_attr) if type_.order_attr else None
+    return view if order is None else _in_order(type_, view, order)
+
+
+def _in_order(type_: ComplexType, view: Json, order: tuple[str, ...]) -> Json:
+    """Return a view whose keys stand as the elements first do in the document."""
+    slots = {name: slot.name for slot in type_.slots for name, _ in slot.options}
+    places = {name: -index for index, name in enumerate(reversed(order), 1 - len(order))}
+    return {key: view[key] for key in sorted(view, key=lambda key: places.get(slots[key], -1))}
 
 
 def _option(slot: Slot, value: object) -> tuple[str, ValueType]:
@@ -106,7 +115,30 @@ def _collect(type_: ComplexType, view: object, path: str) -> dict[str, object]:
     unknown = [key for key in view if key not in known]
     if unknown:
         raise ExiError("unknown", f"{path}.{unknown[0]}")
+    if type_.order_attr:
+        values |= _order(type_, view)
     return values
+
+
+def _order(type_: ComplexType, view: Json) -> dict[str, object]:
+    """Return the document order that the keys stand in, where it is allowed and unusual."""
+    slots = {name: slot for slot in type_.slots for name, _ in slot.options}
+    order: list[str] = []
+    for key, value in view.items():
+        if slots[key].kind != "attribute":
+            order += [slots[key].name] * (len(value) if isinstance(value, list) else 1)
+    if order == usual_order(type_, order) or not _is_allowed(type_, order):
+        return {}
+    return {type_.order_attr: tuple(order)}
+
+
+def _is_allowed(type_: ComplexType, order: list[str]) -> bool:
+    attributes = [p for p in type_.row if isinstance(p.of, Slot) and p.of.kind == "attribute"]
+    state: State | None = type_.state(type_.row[len(attributes) :])
+    for name in order:
+        events = state.events if state else ()
+        state = next((e.after for e in events if e.slot and e.slot.name == name), None)
+    return state is not None
 
 
 def _items(type_: ValueType, view: object, path: str) -> tuple[object, ...]:

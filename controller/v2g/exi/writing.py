@@ -11,6 +11,7 @@ from controller.v2g.exi.source import (
     Source,
     Step,
     UnsupportedError,
+    bare_of,
     is_signed,
     last_state,
     steps_of,
@@ -61,7 +62,23 @@ class WriterSource(Source):
             self.put(f"m = m << {total}{terms}")
             self._run = []
 
+    def _bare(self, type_: ComplexType) -> None:
+        """Write the attributes of a type with mixed content, and its end."""
+        bare = bare_of(type_)
+        for slot in bare.empty:
+            self.deviate_if(f"o.{slot.attr}" if slot.many else f"o.{slot.attr} is not None")
+        for particle in bare.attributes:
+            assert isinstance(particle.of, Slot)
+            local = _local(particle.of)
+            self.put(f"{local} = o.{particle.of.attr}")
+            self._add(1)
+            self._value(particle.of, particle.of.options[0][1], local)
+        self._add(bare.state.bits, str(bare.end))
+
     def _content(self, type_: ComplexType) -> None:
+        if type_.mixed:
+            self._bare(type_)
+            return
         steps = steps_of(type_)
         for step, _ in steps:
             self._load(type_, step)
@@ -82,7 +99,7 @@ class WriterSource(Source):
                 self.put(f"{_local(slot)} = o.{slot.attr}")
         if step.is_choice:
             given = " + ".join(f"({_local(slot)} is not None)" for slot in slots)
-            self.deviate_if(f"{given} != 1")
+            self.deviate_if(f"{given} != 1" if step.least else f"{given} > 1")
         if step.most != 1:
             items = _local(step.slot)
             self.deviate_if(f"{items}.__class__ is not tuple")
@@ -114,7 +131,6 @@ class WriterSource(Source):
             if step.is_choice:
                 for index, (slot, _) in enumerate(step.choices):
                     codes.append((str(code + index), f"{_local(slot)} is not None"))
-                codes[-1] = (codes[-1][0], "True")
             elif step.is_group:
                 index_of = f"{self._tables[step.slot]}[{local}.__class__][0]"
                 codes.append((f"{index_of} + {code}" if code else index_of, f"{local} is not None"))
@@ -129,7 +145,7 @@ class WriterSource(Source):
         if step.most != 1 or step.least == 0:
             self._flush()
             local = _local(step.slot)
-            given = local if step.slot.many else f"{local} is not None"
+            given = local if step.slot.many else _is_given(step)
             if step.least:
                 self._occurrences(step, state, following)
             else:
@@ -197,6 +213,8 @@ class WriterSource(Source):
         elif isinstance(type_, Text | Binary):
             self._flush()
             kind = "text" if isinstance(type_, Text) else "binary"
+            if type_.least:
+                self.deviate_if(f"len({local}) < {type_.least}")
             self.put(f"m = put_{kind}(m, {local}, {type_.most})")
         elif isinstance(type_, Integer):
             if width is None:
@@ -222,7 +240,7 @@ class WriterSource(Source):
 
     def _varint(self, type_: Integer, local: str) -> None:
         most = MOST_VARINT if type_.most is None else type_.most
-        least = 0 if type_.least == 0 else -most - 1
+        least = -most - 1 if is_signed(type_) else type_.least
         self.deviate_if(f"not {least} <= {local} <= {most}")
         value = local
         if is_signed(type_):
@@ -239,6 +257,12 @@ class WriterSource(Source):
             self.put(f"m = m << {two[0]}{two[1]} | {low} | {value} >> 7")
         with self.block("else:"):
             self.put(f"m = put_octets(m << {rest[0]}{rest[1]}, {value})")
+
+
+def _is_given(step: Step) -> str:
+    """Condition for a step that may be left out: one of its slots has a value."""
+    slots = dict.fromkeys(slot for slot, _ in step.choices)
+    return " or ".join(f"{_local(slot)} is not None" for slot in slots)
 
 
 def _local(slot: Slot) -> str:

@@ -64,4 +64,5 @@ decode = CODEC.decode
 decode_counting = CODEC.decode_counting
 encode = CODEC.encode
 to_json = CODEC.to_json
+to_xml = CODEC.to_xml
 from_json = CODEC.from_json

@@ -1,9 +1,12 @@
 """XML signatures as EXI carries them in a message header (W3C XML Signature, core schema).
 
 Of this the ISO 15118 family uses SignedInfo with references, SignatureValue and, at times, KeyInfo.
-The rest is declared because each element counts in the event codes. Content that the schema leaves
-to others (xs:any) or text between elements has a code but is refused; elements of a repeated choice
-are kept by kind, so that they are written grouped by kind.
+The rest is declared because each element counts in the event codes, and since a peer may send it.
+
+Where the schema lets elements repeat in any order, each kind has a field of its own, and `order`
+says how they stood if not grouped by kind: names of elements, "#text" for text between elements
+(`texts`), "*" for what xs:any holds (`others`). There the elements of this schema are known; those
+of other schemas are refused.
 """
 
 from controller.v2g.exi.codec import Codec
@@ -11,15 +14,19 @@ from controller.v2g.exi.schema import (
     ANY,
     INTEGER,
     STRING,
+    TYPE_NAMES,
     UNBOUNDED,
     Binary,
     Declared,
     attribute,
     choice,
     declare,
+    document_order,
     element,
+    mixed_text,
     sequence,
     text,
+    wildcard,
 )
 
 NAMESPACE = "http://www.w3.org/2000/09/xmldsig#"
@@ -53,6 +60,34 @@ ELEMENTS = (
 )
 """All global elements of the schema: they count in the root codes of every schema set."""
 
+TYPE_NAMES[NAMESPACE] = (
+    "CanonicalizationMethodType",
+    "CryptoBinary",
+    "DSAKeyValueType",
+    "DigestMethodType",
+    "DigestValueType",
+    "HMACOutputLengthType",
+    "KeyInfoType",
+    "KeyValueType",
+    "ManifestType",
+    "ObjectType",
+    "PGPDataType",
+    "RSAKeyValueType",
+    "ReferenceType",
+    "RetrievalMethodType",
+    "SPKIDataType",
+    "SignatureMethodType",
+    "SignaturePropertiesType",
+    "SignaturePropertyType",
+    "SignatureType",
+    "SignatureValueType",
+    "SignedInfoType",
+    "TransformType",
+    "TransformsType",
+    "X509DataType",
+    "X509IssuerSerialType",
+)
+
 ANYTHING = choice(ANY, least=0, most=UNBOUNDED)
 
 
@@ -68,6 +103,9 @@ class CanonicalizationMethod(SignatureElement):
     """How SignedInfo becomes bytes."""
 
     algorithm: str = attribute("Algorithm", STRING)
+    others: tuple[SignatureElement, ...] = wildcard(default=())
+    texts: tuple[str, ...] = mixed_text(default=())
+    order: tuple[str, ...] | None = document_order(default=None)
 
 
 @declare(
@@ -80,6 +118,8 @@ class SignatureMethod(SignatureElement):
 
     algorithm: str = attribute("Algorithm", STRING)
     hmac_output_length: int | None = element("HMACOutputLength", INTEGER, default=None)
+    texts: tuple[str, ...] = mixed_text(default=())
+    order: tuple[str, ...] | None = document_order(default=None)
 
 
 @declare("Transform", content=choice(ANY, "XPath", least=0, most=UNBOUNDED), mixed=True)
@@ -88,6 +128,8 @@ class Transform(SignatureElement):
 
     algorithm: str = attribute("Algorithm", STRING)
     x_path: tuple[str, ...] = element("XPath", STRING, default=())
+    texts: tuple[str, ...] = mixed_text(default=())
+    order: tuple[str, ...] | None = document_order(default=None)
 
 
 @declare("Transforms")
@@ -102,6 +144,7 @@ class DigestMethod(SignatureElement):
     """How the digest is made."""
 
     algorithm: str = attribute("Algorithm", STRING)
+    texts: tuple[str, ...] = mixed_text(default=())
 
 
 @declare("Reference")
@@ -170,6 +213,8 @@ class KeyValue(SignatureElement):
 
     dsa_key_value: DsaKeyValue | None = element("DSAKeyValue", default=None)
     rsa_key_value: RsaKeyValue | None = element("RSAKeyValue", default=None)
+    texts: tuple[str, ...] = mixed_text(default=())
+    order: tuple[str, ...] | None = document_order(default=None)
 
 
 @declare("RetrievalMethod")
@@ -209,6 +254,7 @@ class X509Data(SignatureElement):
     x509_subject_name: tuple[str, ...] = element("X509SubjectName", STRING, default=())
     x509_certificate: tuple[bytes, ...] = element("X509Certificate", BASE64, default=())
     x509_crl: tuple[bytes, ...] = element("X509CRL", BASE64, default=())
+    order: tuple[str, ...] | None = document_order(default=None)
 
 
 @declare(
@@ -261,6 +307,8 @@ class KeyInfo(SignatureElement):
     pgp_data: tuple[PgpData, ...] = element("PGPData", default=())
     spki_data: tuple[SpkiData, ...] = element("SPKIData", default=())
     mgmt_data: tuple[str, ...] = element("MgmtData", STRING, default=())
+    texts: tuple[str, ...] = mixed_text(default=())
+    order: tuple[str, ...] | None = document_order(default=None)
 
 
 @declare("Object", content=ANYTHING, mixed=True)
@@ -270,6 +318,33 @@ class Object(SignatureElement):
     encoding: str | None = attribute("Encoding", STRING, default=None)
     id: str | None = attribute("Id", STRING, default=None)
     mime_type: str | None = attribute("MimeType", STRING, default=None)
+    others: tuple[SignatureElement, ...] = wildcard(default=())
+    texts: tuple[str, ...] = mixed_text(default=())
+    order: tuple[str, ...] | None = document_order(default=None)
+
+
+@declare("Manifest")
+class Manifest(SignatureElement):
+    """References that are checked one by one."""
+
+    id: str | None = attribute("Id", STRING, default=None)
+    reference: tuple[Reference, ...] = element("Reference", most=UNBOUNDED)
+
+
+@declare("SignatureProperty", content=choice(ANY, most=UNBOUNDED), mixed=True)
+class SignatureProperty(SignatureElement):
+    """Something about the signature, of another schema: it cannot be decoded or encoded."""
+
+    id: str | None = attribute("Id", STRING, default=None)
+    target: str = attribute("Target", STRING)
+
+
+@declare("SignatureProperties")
+class SignatureProperties(SignatureElement):
+    """Things about the signature."""
+
+    id: str | None = attribute("Id", STRING, default=None)
+    signature_property: tuple[SignatureProperty, ...] = element("SignatureProperty", most=UNBOUNDED)
 
 
 @declare("Signature")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from controller.v2g.exi.grammar import ComplexType, Grammar, Particle, Slot, ValueType
 from controller.v2g.exi.schema import Binary, Boolean, Declared, ExiEnum, Integer, Text
-from controller.v2g.exi.walk import is_xml_character
+from controller.v2g.exi.walk_back import is_xml_character
 
 CHARACTERS = st.one_of(
     st.characters(min_codepoint=32, max_codepoint=126),
@@ -33,10 +33,11 @@ def _particle(grammar: Grammar, particle: Particle) -> st.SearchStrategy[Values]
     if isinstance(particle.of, Slot):
         return _slot(grammar, particle.of, particle)
     nothing: st.SearchStrategy[Values] = st.just({})
-    if not isinstance(particle.of, tuple) or particle.is_optional:
+    if not isinstance(particle.of, tuple) or (particle.is_optional and particle.most != 1):
         return nothing
     rows = [st.tuples(*(_particle(grammar, p) for p in row)) for row in particle.of]
-    return st.one_of(rows).map(lambda values: {k: v for part in values for k, v in part.items()})
+    one = st.one_of(rows).map(lambda values: {k: v for part in values for k, v in part.items()})
+    return one if particle.least else st.one_of(nothing, one)
 
 
 def _slot(grammar: Grammar, slot: Slot, particle: Particle) -> st.SearchStrategy[Values]:
@@ -71,9 +72,10 @@ def _value(grammar: Grammar, type_: ValueType) -> st.SearchStrategy[object]:
         whole = st.integers(type_.least, type_.most)
         return st.one_of(whole, st.sampled_from(edges)) if edges else whole
     if isinstance(type_, Text):
-        return st.text(CHARACTERS, max_size=min(type_.most, 40))
+        longest = max(min(type_.most, 40), type_.least)
+        return st.text(CHARACTERS, min_size=type_.least, max_size=longest)
     if isinstance(type_, Binary):
-        return st.binary(max_size=min(type_.most, 40))
+        return st.binary(min_size=type_.least, max_size=max(min(type_.most, 40), type_.least))
     assert issubclass(type_, ExiEnum)
     return st.sampled_from(type_)
 

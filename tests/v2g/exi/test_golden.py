@@ -7,7 +7,7 @@ import pytest
 from controller.errors import ExiError
 from controller.v2g.exi.codec import Codec
 from controller.v2g.exi.schema import INFO, Declared
-from controller.v2g.messages import din, sap, xmldsig
+from controller.v2g.messages import din, iso2, iso20_common, protocols, sap, xmldsig
 from tests.v2g.exi.vectors import GOLDEN as FOLDER
 from tests.v2g.exi.vectors import PROTOCOLS, alike, content, golden, lines
 
@@ -35,7 +35,7 @@ def test_golden_vector(name: str, vector: dict[str, Any]) -> None:
 
 FRAGMENTS = [
     (codec, vector)
-    for codec in (din.CODEC, xmldsig.CODEC)
+    for codec in (din.CODEC, iso2.CODEC, iso20_common.CODEC, xmldsig.CODEC)
     for vector in lines(FRAGMENT_FOLDER / f"{codec.name}.jsonl")
 ]
 
@@ -70,10 +70,14 @@ def _code_of(name: str) -> int:
 
 def test_golden_vectors_cover_every_message() -> None:
     covered = {vector["message"] for _, vector in GOLDEN}
-    bodies = {cls.__name__ for cls in INFO if issubclass(cls, din.BodyElement)} - {"BodyElement"}
-    assert len(bodies) == 34
-    assert bodies <= covered
+    for name, head in (("din", din.BodyElement), ("iso2", iso2.BodyElement)):
+        bodies = {cls.__name__ for cls in INFO if issubclass(cls, head)} - {"BodyElement"}
+        assert len(bodies) == 34
+        assert bodies <= {vector["message"] for protocol, vector in GOLDEN if protocol == name}
     assert {"supportedAppProtocolReq", "supportedAppProtocolRes"} <= covered
+    iso20 = [root for name in protocols.ISO20 for root in protocols.codec(name).grammar.roots]
+    assert len(iso20) == 26 + 10 + 4 + 8 + 12
+    assert set(iso20) <= covered
     assert sap.decode(bytes.fromhex("80400000")) == sap.SupportedAppProtocolRes(
         response_code=sap.ResponseCode.OK_SuccessfulNegotiation, schema_id=0
     )
