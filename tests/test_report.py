@@ -231,7 +231,7 @@ def test_a_side_without_its_process_is_known_from_its_hardware() -> None:
     [
         ([], "the session did not end", False),
         ([(EVSE, "car is full", True), (PEV, "target reached", True)], "car is full", True),
-        ([(PEV, "target reached", True), (EVSE, "link lost", False)], "link lost", False),
+        ([(PEV, "target reached", True), (EVSE, "link lost", False)], "target reached", False),
         ([(PEV, "a", False), (EVSE, "b", False)], "a", False),
         ([(EVSE, "first", True), (EVSE, "second", False)], "first", True),
     ],

@@ -164,8 +164,8 @@ PEV_NEXT: dict[PevState, dict[str, PevState]] = {
     P.MATCHING: {
         **PILOT,
         "matched": P.JOINING,
-        "slac failed": P.ENDED,
-        "modem failed": P.ENDED,
+        "slac failed": P.UNMATCHED,
+        "modem failed": P.UNMATCHED,
         "stop": P.ENDED,
     },
     P.JOINING: {**PILOT, "up": P.DISCOVERING, "stop": P.ENDED},
@@ -178,6 +178,7 @@ PEV_NEXT: dict[PevState, dict[str, PevState]] = {
         "stop": P.ENDED,
     },
     P.CONNECTED: {"out": P.UNPLUGGED, "normal": P.ENDED, "abnormal": P.ENDED},
+    P.UNMATCHED: {"out": P.UNPLUGGED, "in": P.WAITING},
     P.ENDED: {"out": P.UNPLUGGED},
 }
 PEV_WAY: dict[PevState, list[Output]] = {
@@ -187,7 +188,8 @@ PEV_WAY: dict[PevState, list[Output]] = {
     P.JOINING: [DIGITAL, MATCHED],
     P.DISCOVERING: [DIGITAL, MATCHED, UP],
     P.CONNECTED: [DIGITAL, MATCHED, UP, MADE],
-    P.ENDED: [DIGITAL, SLAC_FAILED],
+    P.UNMATCHED: [DIGITAL, SLAC_FAILED],
+    P.ENDED: [DIGITAL, MATCHED, UP, MADE, ABNORMAL],
 }
 
 

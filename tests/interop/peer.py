@@ -81,8 +81,8 @@ def answer_limit_s(request: str) -> float:
     return _ANSWER_LIMIT_S.get(request, _ANSWER_LIMIT_OTHER_S)
 
 
-# Its Java compiles itself warm while the car's 250 ms run. That is eased, not hidden: it goes before
-# the rest of the machine (not before our side), with a compiler that is quick to finish (C1 alone).
+# Its Java compiles itself warm while the car's 250 ms run. That is eased, not hidden: it goes
+# before the rest of the machine (not our side), with a compiler quick to finish (C1 alone).
 _FIRST = (("chrt", "--rr", "1"), ("nice", "-n", "-10"))
 _JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
