@@ -109,6 +109,7 @@ class Communication:
         )
         cores = (self.station, self.modem, self.slac, self.sdp, self.session)
         self._cores = tuple(core for core in cores if core not in absent)
+        self.heartbeat_s = HEARTBEAT_S
         self._sequence = 0
         self._heartbeat_at = 0.0
         self._phase = self.station.phase
@@ -175,7 +176,7 @@ class Communication:
         if phase is not self._phase or now >= self._heartbeat_at:
             self._phase = phase
             self._sequence += 1
-            self._heartbeat_at = now + HEARTBEAT_S
+            self._heartbeat_at = now + self.heartbeat_s
             out.insert(0, Heartbeat(self._sequence, phase))
         return out
 

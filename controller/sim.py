@@ -44,6 +44,7 @@ from controller.signals import (
     DataReceived,
     EvseInputs,
     FrameReceived,
+    Heartbeat,
     OpenContactors,
     Output,
     PevInputs,
@@ -218,8 +219,12 @@ class World:
 
 IPC_S = 0.0002
 """From one process to the other; measured on Unix sockets: below 0.1 ms."""
-RESTING_PERIOD_S = 0.04
-"""Frames of a settled realtime core in virtual time: within the interlock's 50 ms for samples."""
+RESTING_PERIOD_S = 0.09
+"""Frames of a settled realtime core in virtual time: within the 100 ms that a permit lasts."""
+FRESH_S = 0.03
+"""Inputs older than this are read anew before anything is decided; a real period is 5 ms."""
+BEAT_S = 0.05
+"""Heartbeats in virtual time, where nothing is ever late: one within the 60 ms of the interlock."""
 
 
 class Frames:
@@ -230,6 +235,8 @@ class Frames:
         self._inputs = inputs
         self._period_s = period_s
         self.deadline = 0.0
+        self.at = 0.0
+        """When the last frame ran."""
         self.stopped = False
         """No inputs arrive any more; the core's own deadlines still run."""
 
@@ -238,6 +245,7 @@ class Frames:
         if self.stopped:
             self.deadline = now + RESTING_PERIOD_S
             return
+        self.at = now
         core = self._node.core
         self._node.feed(core.receive, self._inputs(now), now)  # type: ignore[attr-defined]
         settled = core.settled  # type: ignore[attr-defined]
@@ -246,6 +254,30 @@ class Frames:
     def poke(self, now: float) -> None:
         """Something changed: look again a period from now."""
         self.deadline = min(self.deadline, now + self._period_s)
+
+
+class SampledNode(Node):
+    """A realtime node that decides on fresh inputs, as its own period would bring them.
+
+    Its frames rest while nothing moves; so before a request or a deadline is acted upon, a frame is
+    run if the last one is old. A heartbeat decides nothing by itself.
+    """
+
+    frames: Frames
+
+    def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
+        """Give one input to the core."""
+        if now - self.frames.at > FRESH_S and type(item) is not Heartbeat:
+            self.frames.fire(now)
+        return super().feed(receive, item, now)
+
+    def fire(self, now: float) -> list[Output]:
+        """Let the core act on its deadlines, unless a fresh look has moved them."""
+        if now - self.frames.at > FRESH_S:
+            self.frames.fire(now)
+            if self.deadline > now:
+                return []
+        return super().fire(now)
 
 
 class HangingNode(Node):
@@ -319,7 +351,8 @@ class SimWorld:
             "evse.realtime": self._realtime("evse", self.evse),
             "pev.realtime": self._realtime("pev", self.pev),
             "evse.communication": self._communication(
-                "evse", EvseCommunication(charger, host_mac("evse"), address, SIM_PORT, rng)
+                "evse",
+                EvseCommunication(charger, host_mac("evse"), address, SIM_PORT, rng),
             ),
             "pev.communication": self._communication(
                 "pev", PevCommunication(car, host_mac("pev"), rng)
@@ -336,6 +369,10 @@ class SimWorld:
             ),
             "pev": Frames(self.nodes["pev.realtime"], self.world.pev_inputs, car.realtime.period_s),
         }
+        for side, frames in self.frames.items():
+            node = self.nodes[f"{side}.realtime"]
+            assert isinstance(node, SampledNode)
+            node.frames = frames
         everything: list[Timed] = [*self.nodes.values(), *self.frames.values()]
         for timed in everything:
             self.loop.add(timed)
@@ -394,7 +431,7 @@ class SimWorld:
             elif kind in to_hardware:
                 self.world.carry_out(side, output, now)
 
-        return Node(f"{side}.realtime", core, carry_out, self._record)
+        return SampledNode(f"{side}.realtime", core, carry_out, self._record)
 
     def _communication(self, side: str, core: Communication) -> Node:
         other = f"{side}.realtime"
@@ -403,6 +440,9 @@ class SimWorld:
         to_realtime = frozenset(TO_REALTIME)
 
         def carry_out(output: Output, now: float) -> None:
+            if type(output) is Heartbeat:  # decides nothing: no need to model its way
+                self._deliver[other](output, now)
+                return
             if type(output) in to_realtime:
                 self.loop.call_at(now + IPC_S, partial(self._deliver[other], output))
                 return
@@ -419,6 +459,7 @@ class SimWorld:
                 case CloseConnection():
                     self.network.close(side, now)
 
+        core.heartbeat_s = BEAT_S
         return HangingNode(f"{side}.communication", core, carry_out, self._record, self.silent)
 
     def _feed(self, name: str, item: Output, now: float) -> None:

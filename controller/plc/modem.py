@@ -49,7 +49,9 @@ KEY_TRIES = 10
 """Covers the 3 to 5 s (and up to 7 s seen) in which a modem restarts with the key before."""
 PROBE_AGAIN_S = 5.0
 LINK_POLL_S = 0.2
-"""As often as EVerest polls: a lost link must be known within TP_match_leave (1 s)."""
+"""As often as EVerest polls, until the link is there."""
+LINK_WATCH_S = 0.8
+"""Then slower: a lost link must be known within TP_match_leave (1 s)."""
 LINK_SILENT_S = 2.0
 """A modem that does not tell its link for this long has none: it restarts, or lost its power."""
 NO_FIRMWARE = "BootLoader"
@@ -168,7 +170,7 @@ class Modem(TableMachine):
             return
         if self.link_up and self.now - self._link_heard_at >= LINK_SILENT_S:
             self._set_link(up=False)
-        self._poll_at = self.now + LINK_POLL_S
+        self._poll_at = self.now + (LINK_WATCH_S if self.link_up else LINK_POLL_S)
         self.out.append(self._link_request)
 
     def _note_link(self, up: bool) -> None:
