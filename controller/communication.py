@@ -52,6 +52,7 @@ from controller.signals import (
     StopSdp,
     StopSlac,
     V2gEnded,
+    V2gEnding,
     V2gPhaseChanged,
     WatchLink,
 )
@@ -67,8 +68,8 @@ if TYPE_CHECKING:
 
     from controller.config import CarConfig, ChargerConfig
 
-HEARTBEAT_S = 0.03
-"""Three heartbeats fit into the interlock's patience of 100 ms, so one may be lost or late."""
+HEARTBEAT_S = 0.02
+"""Three heartbeats fit into realtime's patience of 60 ms, so two may be lost or late."""
 
 REALTIME_GONE = InterlockReport(
     close_contactors=False,
@@ -105,6 +106,7 @@ class Communication:
         self._sequence = 0
         self._heartbeat_at = 0.0
         self._phase = self.station.phase
+        self._ending = ""
         self._cores_at = self._earliest_core()
         """Kept, because a heartbeat moves no core: most turns of a session are only that."""
         self._receivers: dict[type[Output], Callable[[Any, float], list[Output]]] = {
@@ -157,7 +159,12 @@ class Communication:
         return inf if at is None else at
 
     def _finish(self, out: list[Output], now: float) -> list[Output]:
-        """Add the heartbeat when it is due, and at once when the phase has changed."""
+        """Add why the session is to end, and the heartbeat when due or the phase has changed."""
+        ending = self.session.session.stop_reason
+        if ending != self._ending:
+            self._ending = ending
+            if ending:
+                out.append(V2gEnding(ending))
         phase = self.station.phase
         if phase is not self._phase or now >= self._heartbeat_at:
             self._phase = phase

@@ -12,12 +12,14 @@ the stage, which knows when in the cable check. Nothing here waits, reads a cloc
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from controller.cp.evse import EvsePilot
 from controller.cp.pev import PevPilot
 from controller.interlock import Interlock, Snapshot
+from controller.interlock_rules import InterlockConfig, is_stale
 from controller.interlock_vehicle import VehicleInterlock, VehicleSnapshot
 from controller.power.contactors import Contactors, ContactorsConfig, Side
 from controller.power.contactors import S as ContactorState
@@ -26,8 +28,10 @@ from controller.power.stage import PowerStage
 from controller.power.stage_table import S as StageState
 from controller.router import earliest
 from controller.signals import (
+    DUTY_STEADY_HIGH,
     CloseContactors,
     ContactorRequest,
+    ControlPilotState,
     DutyRequest,
     EvseInputs,
     Heartbeat,
@@ -37,6 +41,7 @@ from controller.signals import (
     OpenContactors,
     Output,
     OutputRequest,
+    Permits,
     PevInputs,
     Phase,
     PilotChanged,
@@ -52,6 +57,14 @@ from controller.signals import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+HEARTBEAT_TIMEOUT_S = 0.06
+"""Own figure: so that everything *is* open and off 100 ms after the last valid heartbeat (60 ms,
+one period of 5 ms, contacts that need 30 ms)."""
+VEHICLE_GRACE_S = 0.015
+"""Vehicle: when the permit is lost S2 opens at once, the contactors this much later. The charger
+sees state B within 10 ms and switches off; so the contacts part with less current, or none."""
+AGE_STEP_S = 0.001
+"""A deadline for an input's age lies this much behind it: the age must be above the limit then."""
 REPORT_S = 0.25
 """Reports go out when they change, and at least this often (4 Hz, as power supplies do)."""
 RESTING = (ContactorState.OPEN, ContactorState.CLOSED, ContactorState.FAULT)
@@ -78,6 +91,14 @@ class _Realtime:
         self._reported_at = -inf
         self._timer_at: float | None = None
         """Kept, because most heartbeats change nothing."""
+
+    def _forget_wish(self, now: float) -> list[Output]:
+        """Let a session that fell silent ask for the contactors again, whatever it does next."""
+        silent = is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S)
+        if not silent or not self._session_wants_closed or self.contactors.is_commanded:
+            return []
+        self._session_wants_closed = False
+        return self._want_contactors(now)
 
     def receive(self, item: Output, now: float) -> list[Output]:
         """Take the hardware's inputs or one request; what is no request is ignored."""
@@ -144,11 +165,13 @@ class EvseRealtime(_Realtime):
         super().__init__(Side.CHARGER)
         self.pilot = EvsePilot()
         self.stage = PowerStage()
-        self.interlock = Interlock()
+        self.interlock = Interlock(InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S))
         self._hardware_interlock = hardware_interlock
         self._stage_wants_closed = False
         self._vehicle_maximum_v = 0.0
         """Kept from the last request that named it: a ramp down is supervised by it, too."""
+        self._reset_wanted = False
+        """An operator asked while the pilot was held in state F."""
         self._inputs: EvseInputs | None = None
         self._reported_interlock = self.interlock.report
         self._reported_power: PowerReport | None = None
@@ -171,8 +194,19 @@ class EvseRealtime(_Realtime):
 
     def _earliest(self) -> float | None:
         return earliest(
-            (self.pilot.next_timer(), self.stage.next_timer(), self.contactors.next_timer())
+            (
+                self.pilot.next_timer(),
+                self.stage.next_timer(),
+                self.contactors.next_timer(),
+                self._silence_due(),
+            )
         )
+
+    def _silence_due(self) -> float | None:
+        """When the heartbeat is too old for closed contactors."""
+        if not self.contactors.is_commanded:
+            return None
+        return self._heartbeat_at + HEARTBEAT_TIMEOUT_S + AGE_STEP_S
 
     def _let_run_out(self, now: float) -> list[Output]:
         out = self.pilot.handle_timer(now) + self.stage.handle_timer(now)
@@ -191,6 +225,8 @@ class EvseRealtime(_Realtime):
     def _take_inputs(self, inputs: EvseInputs, now: float) -> list[Output]:
         stage, contactors = self.stage, self.contactors
         out = self.pilot.receive_sample(inputs.pilot, now)
+        if self._reset_wanted and self.pilot.state is not ControlPilotState.F:
+            out += self._reset(ResetRequest(), now)
         last, self._inputs = self._inputs, inputs
         envelope = inputs.envelope
         if last is None or (envelope is not last.envelope and envelope != last.envelope):
@@ -226,6 +262,7 @@ class EvseRealtime(_Realtime):
         permits = self.interlock.evaluate(self._look(self._inputs, now))
         out = self.contactors.receive_signal(permits, now)
         out += self._follow(self.stage.receive_signal(permits, now), now)
+        out += self._forget_wish(now)
         report = self.interlock.report
         if report is not self._reported_interlock:
             self._reported_interlock = report
@@ -273,6 +310,10 @@ class EvseRealtime(_Realtime):
         return [self._reported_power]
 
     def _reset(self, item: ResetRequest, now: float) -> list[Output]:
+        if self.pilot.state is ControlPilotState.F:
+            self._reset_wanted = True  # at -12 V nobody can see whether a vehicle is plugged in
+            return self.pilot.receive_signal(DutyRequest(DUTY_STEADY_HIGH), now)
+        self._reset_wanted = False
         self.interlock.receive_signal(item)
         if self.pilot.state.letter != "A":
             return []
@@ -288,10 +329,11 @@ class PevRealtime(_Realtime):
     def __init__(self) -> None:
         super().__init__(Side.VEHICLE)
         self.pilot = PevPilot()
-        self.interlock = VehicleInterlock()
+        self.interlock = VehicleInterlock(InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S))
         self._inputs: PevInputs | None = None
         self._reported_interlock = self.interlock.report
         self._reported: InletReport | None = None
+        self._grace_until: float | None = None
         self._handlers |= {PevInputs: self._take_inputs, S2Request: self.pilot.receive_signal}
         self._seen = VehicleSnapshot(now=0.0)
         self._timer_at = self._earliest()
@@ -302,7 +344,10 @@ class PevRealtime(_Realtime):
         return self.contactors.state in RESTING and not self.pilot.is_pending
 
     def _earliest(self) -> float | None:
-        return earliest((self.pilot.next_timer(), self.contactors.next_timer()))
+        due = self._grace_until
+        if due is None and (self.pilot.s2_closed or self.contactors.is_commanded):
+            due = self._heartbeat_at + HEARTBEAT_TIMEOUT_S + AGE_STEP_S
+        return earliest((self.pilot.next_timer(), self.contactors.next_timer(), due))
 
     def _let_run_out(self, now: float) -> list[Output]:
         out = self.pilot.handle_timer(now) + self.contactors.handle_timer(now)
@@ -319,11 +364,37 @@ class PevRealtime(_Realtime):
         out = self.contactors.receive_signal(ContactorRequest(self._session_wants_closed), now)
         return out + self._decide(now)
 
+    def _open_s2_first(self, permits: Permits, now: float) -> list[Output]:
+        """Let the charger switch off before contactors that lost their permit open."""
+        loaded = self.contactors.is_commanded and not permits.close_contactors
+        if self._grace_until is not None and (not loaded or now >= self._grace_until):
+            self._grace_until = None
+        if not self.pilot.s2_closed:
+            return []
+        if loaded:
+            self._grace_until = now + VEHICLE_GRACE_S
+        elif not is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S):
+            return []
+        return self.pilot.receive_signal(S2Request(closed=False), now)
+
+    def communication_lost(self, now: float) -> list[Output]:
+        """Act on the end of the other process: S2 at once, the contactors after their grace."""
+        self._sequence = -1
+        last_at = now - HEARTBEAT_TIMEOUT_S - AGE_STEP_S
+        self._heartbeat_at = min(self._heartbeat_at, last_at)
+        out = self._decide(now)
+        self._timer_at = self._earliest()
+        return out
+
     def _decide(self, now: float) -> list[Output]:
         if self._inputs is None:
             return []
         permits = self.interlock.evaluate(self._look(self._inputs, now))
-        out = self.contactors.receive_signal(permits, now)
+        out = self._open_s2_first(permits, now)
+        if self._grace_until is not None:
+            permits = replace(permits, close_contactors=True, expires_at=self._grace_until)
+        out += self.contactors.receive_signal(permits, now)
+        out += self._forget_wish(now)
         report = self.interlock.report
         if report is not self._reported_interlock:
             self._reported_interlock = report

@@ -29,6 +29,8 @@ from controller.signals import (
     SlacMatched,
     StartSdp,
     StartSlac,
+    StopRequest,
+    V2gEnding,
 )
 from controller.slac.timing import TT_EVSE_SLAC_INIT_S, TT_MATCH_JOIN_S
 from controller.v2g import timing
@@ -119,6 +121,8 @@ class Report:
     soc_at_start_percent: float | None = None
     reasons: dict[str, tuple[str, bool]] = field(default_factory=dict)
     """Side (evse, pev) -> first reason and whether the end was normal."""
+    first_cause: str = ""
+    """What came first: a stop that someone asked for, a latched fault, an end that a side told."""
     latched: str = ""
     misbehaved: list[str] = field(default_factory=list)
     contactors_closed: dict[str, bool] = field(default_factory=dict)
@@ -162,13 +166,19 @@ class Report:
 
     def _interlock(self, now: float, node: str, item: InterlockReport) -> None:
         self.latched = self.latched or item.latched
+        self.first_cause = self.first_cause or item.latched
 
     def _peer(self, now: float, node: str, item: PeerMisbehaved) -> None:
         self.misbehaved.append(f"{node}: {item.reason}")
 
     def _ended(self, now: float, node: str, item: SessionEnded) -> None:
         self.reasons.setdefault(side(node), (item.reason, item.normal))
+        self.first_cause = self.first_cause or item.reason
         self.stopped_at = now
+
+    def _caused(self, now: float, node: str, item: StopRequest | V2gEnding) -> None:
+        if self.phases["setup"].began_at is not None:
+            self.first_cause = self.first_cause or item.reason
 
     def _answer(self, now: float, node: str, item: AnswerMeasured) -> None:
         if side(node) != "evse":
@@ -186,6 +196,8 @@ class Report:
             self.phases[phase].ended_at = now
 
     def _slac_began(self, now: float, node: str, item: StartSlac) -> None:
+        if self.reasons.pop(side(node), None):  # it begins anew: the end before was none
+            self.first_cause = ""
         self._begin("slac", now)
         self._begin("setup", now)
 
@@ -228,12 +240,8 @@ class Report:
         return not any(self.contactors_closed.values()) and self.output_voltage_v < SAFE_VOLTAGE_V
 
     def reason(self) -> str:
-        """Return why the session ended: the first abnormal reason in time, else the first."""
-        for normal in (False, True):
-            for reason, was_normal in self.reasons.values():
-                if was_normal is normal:
-                    return reason
-        return "the session did not end"
+        """Return why the session ended: what came first, which the rest is a consequence of."""
+        return self.first_cause if self.reasons else "the session did not end"
 
     def slowest(self) -> list[dict[str, Any]]:
         """Return the slowest answer of each budget; without a name where none was asked for."""
@@ -292,6 +300,8 @@ HANDLERS: dict[type[Output], Any] = {
     InterlockReport: Report._interlock,
     PeerMisbehaved: Report._peer,
     SessionEnded: Report._ended,
+    StopRequest: Report._caused,
+    V2gEnding: Report._caused,
     AnswerMeasured: Report._answer,
     StartSlac: Report._slac_began,
     SlacMatched: Report._slac_ended,

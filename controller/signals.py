@@ -626,6 +626,13 @@ class V2gPhaseChanged(Output):
 
 
 @dataclass(frozen=True, slots=True)
+class V2gEnding(Output):
+    """The V2G session has its first reason to end; told once, when it arises. The end follows."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class V2gEnded(Output):
     """The V2G session is over: normally after SessionStop, else with the reason."""
 

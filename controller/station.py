@@ -374,6 +374,7 @@ class PevState(Enum):
     JOINING = "joining"
     DISCOVERING = "looking for the charger's address"
     CONNECTED = "connected"
+    UNMATCHED = "no charger found"
     ENDED = "waiting for unplug"
 
 
@@ -389,7 +390,7 @@ class PevStation(Station):
     TABLE: ClassVar = [
         row(
             "unplugged",
-            [P.WAITING, *SEARCHING, P.CONNECTED, P.ENDED],
+            [P.WAITING, *SEARCHING, P.CONNECTED, P.UNMATCHED, P.ENDED],
             P.UNPLUGGED,
             do=[*VEHICLE_END, "idle"],
         ),
@@ -399,7 +400,8 @@ class PevStation(Station):
         row("stop", [P.WAITING, *SEARCHING], P.ENDED, do=VEHICLE_END),
         row("plugged", SEARCHING, P.WAITING, do=["note_reason", "stop_slac", "stop_sdp"]),
         row("slac_matched", P.MATCHING, P.JOINING, do="watch_link"),
-        row("slac_failed", P.MATCHING, P.ENDED, do=VEHICLE_END),
+        row("slac_failed", P.MATCHING, P.UNMATCHED, do=VEHICLE_END),
+        row("plugged", P.UNMATCHED, P.WAITING),  # state F: the charger wants to begin anew
         row("link_up", P.JOINING, P.DISCOVERING, do="start_sdp"),
         row("timeout", P.JOINING, P.ENDED, do=["note_no_link", *VEHICLE_END[1:]]),  # TT_match_join
         row("sdp_failed", P.DISCOVERING, P.ENDED, do=VEHICLE_END),
@@ -414,6 +416,7 @@ class PevStation(Station):
         P.MATCHING,
         P.DISCOVERING,
         P.CONNECTED,
+        P.UNMATCHED,
         P.ENDED,
     ]
     """SLAC, SDP and V2G watch their own time; the rest waits for the charger or the driver."""

@@ -14,6 +14,7 @@ from controller import signals
 from controller.listener.capture import open_capture, read_packets
 from controller.listener.conversation import Conversation
 from controller.report import Report
+from controller.site import choose_link
 from controller.trace import read_trace
 from tests.scene_process import PATIENCE_S, ROOT, Sim, command
 
@@ -25,7 +26,7 @@ def sim(tmp_path: Path) -> Iterator[MakeSim]:
     """Start scenes; none survives the test."""
     started: list[Sim] = []
 
-    def start(*args: str, name: str = "a", **more: float) -> Sim:
+    def start(*args: str, name: str = "a", **more: object) -> Sim:
         started.append(Sim(tmp_path / name, *args, **more))  # type: ignore[arg-type]
         return started[-1]
 
@@ -246,3 +247,21 @@ def test_a_full_disk_behind_the_output_ends_it_safely(tmp_path: Path) -> None:
         )
     assert (done.returncode, done.stderr) == (1, "")
     assert json.loads((tmp_path / "s" / "summary.json").read_text())["ended_safe"]
+
+
+# --- TAP devices ---------------------------------------------------------------------------------
+
+
+@pytest.mark.root
+def test_with_tap_devices_the_kernels_own_packets_are_captured(sim: MakeSim) -> None:
+    """Two network namespaces, the kernels' IPv6 and TCP, HomePlug over the simulated modems."""
+    link, why = choose_link("auto")
+    if link != "tap":
+        pytest.skip(f"needs root, /dev/net/tun and python-pytun: {why}")
+    running = sim(link="tap")
+    assert running.end() == 0, running.text
+    assert "link: tap" in running.text
+    with open_capture(str(running.out / "capture.pcapng")) as file:
+        packets = list(read_packets(file))
+    assert any(packet.data[12:14] == b"\x86\xdd" for packet in packets)
+    assert any(packet.data[12:14] == b"\x88\xe1" for packet in packets)

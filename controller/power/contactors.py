@@ -309,8 +309,12 @@ class Contactors(TableMachine):
         self._latch(f"contactor did not close within {CLOSE_S * 1000:.0f} ms")
 
     def fault_welded(self) -> None:
-        """Latch: did not open."""
-        self._latch(f"contactor did not open within {OPEN_S * 1000:.0f} ms: welded?")
+        """Latch: did not open, or nobody can tell."""
+        feedback = self.feedback
+        if feedback is None or not feedback.valid or self.now - feedback.taken_at > FEEDBACK_LOST_S:
+            self._latch("contactor did not open, as far as is known: its feedback is missing")
+        else:
+            self._latch(f"contactor did not open within {OPEN_S * 1000:.0f} ms: welded?")
 
     def forget_fault(self) -> None:
         """Clear the latched fault."""

@@ -65,6 +65,9 @@ class EvccConversation(Protocol):
     def stop(self, reason: str, now: float) -> list[Output]:
         """End normally."""
 
+    def permit_lost(self, reason: str, now: float) -> list[Output]:
+        """The vehicle's interlock opens the contactors: a fault while current may flow."""
+
     def fail(self, reason: str, now: float) -> list[Output]:
         """End because of a fault."""
 
@@ -115,6 +118,7 @@ class Evcc:
         self._inlet: InletReport | None = None
         self._plugged = True
         self._digital = True
+        self._has_permit = False
 
     @property
     def state(self) -> Enum:
@@ -142,14 +146,24 @@ class Evcc:
         elif isinstance(signal, InletPilotChanged):
             return self._receive_pilot(signal, now)
         elif isinstance(signal, InterlockReport):
-            if signal.latched and self._connection is not EvccState.CLOSED:
-                return self._fail(signal.latched, now)
+            return self._receive_interlock(signal, now)
         elif isinstance(signal, StopRequest):
             if self._talk is not None:
                 return self._noticing(self._talk.stop(signal.reason, now))
             if self._connection is not EvccState.CLOSED:
                 return self._fail(signal.reason, now, normal=True)
         return []
+
+    def _receive_interlock(self, report: InterlockReport, now: float) -> list[Output]:
+        had_permit, self._has_permit = self._has_permit, report.close_contactors
+        if self._connection is EvccState.CLOSED:
+            return []
+        if report.latched:
+            return self._fail(report.latched, now)
+        if self._talk is None or not had_permit or self._has_permit:
+            return []
+        reason = report.reasons[0] if report.reasons else "no permit"
+        return self._noticing(self._talk.permit_lost(reason, now))
 
     def _connect(self, secc: SeccDiscovered, now: float) -> list[Output]:
         if self._connection is not EvccState.CLOSED:

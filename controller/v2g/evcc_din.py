@@ -44,6 +44,7 @@ from controller.v2g.evcc_din_table import (
     BEFORE_CURRENT,
     DEADLINE_S,
     ENDING,
+    ENERGISED,
     LEGAL,
     TABLE,
     TRIGGERS,
@@ -112,7 +113,7 @@ class DinEvcc(EvccParts):
     def begin(self, session: V2gSession, inlet: InletReport | None, now: float) -> list[Output]:
         """Ask for a session; the protocol has just been agreed."""
         self.session, self.inlet, self.now = session, inlet, now
-        self._connected = True
+        self._connected, self._has_session = True, False
         self._stopping = self._zero_asked = self._hurry = self._contactors = False
         self._welding_rounds = 0
         self._minimum_v = 0.0
@@ -148,6 +149,7 @@ class DinEvcc(EvccParts):
         self._waiting = False
         self.session.deadlines.cancel("answer")
         if trigger == "session_setup_res":
+            self._has_session = True
             self.session.session_id = session_id  # any length, as the charger gave it
         self.rx = res
         self._note_output(res)
@@ -223,6 +225,13 @@ class DinEvcc(EvccParts):
         self._wish(reason)
         return self.drain()
 
+    def permit_lost(self, reason: str, now: float) -> list[Output]:
+        """Note why the contactors open without our asking; their feedback comes later."""
+        self.now = now
+        if self.state in ENERGISED or self.state is S.CLOSING:
+            self._fail(reason)
+        return self.drain()
+
     def fail(self, reason: str, now: float) -> list[Output]:
         """End because of a fault."""
         self.now = now
@@ -274,6 +283,7 @@ class DinEvcc(EvccParts):
                 self._fail(f"charger did not answer {what} in time")
             elif self._resend is not None:
                 self._resend()
+        self._waited_in = self.state.value
         return outputs + self.drain() + super().handle_timer(now)
 
     # --- guards

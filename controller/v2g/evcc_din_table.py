@@ -69,9 +69,9 @@ TABLE = [  # trigger                 source             dest                 whe
     row("unplugged", [*WORKING, S.ABORTING, S.SESSION_STOP], S.ENDED, do="drop_all"),
     row("abort", WORKING, S.ABORTING, do=_SAFE),
     row("timeout", [*BEFORE_CURRENT, S.POWER_ON], S.ABORTING, do=["latch_timeout", *_SAFE]),
-    row("current_gone", S.ABORTING, S.SESSION_STOP, "is_connected", [*_GONE, "ask_session_stop"]),
+    row("current_gone", S.ABORTING, S.SESSION_STOP, "has_session", [*_GONE, "ask_session_stop"]),
     row("current_gone", S.ABORTING, S.ENDED, do=[*_GONE, "finish"]),
-    row("timeout", S.ABORTING, S.SESSION_STOP, "is_connected", [*_GONE, "ask_session_stop"]),
+    row("timeout", S.ABORTING, S.SESSION_STOP, "has_session", [*_GONE, "ask_session_stop"]),
     row("timeout", S.ABORTING, S.ENDED, do=[*_GONE, "finish"]),
     # the good case
     row("session_setup_res", S.SESSION_SETUP, S.SERVICE_DISCOVERY, do="ask_services"),

@@ -30,13 +30,15 @@ class EvccParts(TableMachine):
         super().__init__()
         self.session = V2gSession()
         self._connected = False
+        self._has_session = False
+        self._waited_in = ""
         self._contactors = False
         self._phase = Phase.CONNECTED
         self._resend: Callable[[], None] | None = None
 
-    def is_connected(self) -> bool:
-        """Whether the connection lives."""
-        return self._connected
+    def has_session(self) -> bool:
+        """Whether the connection lives, and the charger has told us the session's id."""
+        return self._connected and self._has_session
 
     def close_s2(self) -> None:
         """Ask for pilot state C."""
@@ -72,7 +74,7 @@ class EvccParts(TableMachine):
     def latch_timeout(self) -> None:
         """A phase took too long."""
         self.session.fault = True
-        self.session.latch("phase took too long")
+        self.session.latch(f"{self._waited_in} took too long")
 
     def latch_current(self) -> None:
         """The current did not fall."""

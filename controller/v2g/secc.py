@@ -200,6 +200,7 @@ class Secc:
             authorised=self._authorised,
             report=self._report,
             pilot_ready=self._pilot is not None and self._pilot.state.letter in "CD",
+            withheld=_why_withheld(self._interlock),
         )
         return outputs
 
@@ -348,10 +349,11 @@ class Secc:
 
     def _receive_interlock(self, report: InterlockReport, now: float) -> list[Output]:
         before, self._interlock = self._interlock, report
+        self._session.withheld = _why_withheld(report)
         outputs = self._tell_interlock(now)
         lost = before is not None and before.close_contactors and not report.close_contactors
-        if self._talk is not None and lost and report.reasons:
-            outputs += self._noticing(self._talk.permit_lost(report.reasons[0], now))
+        if self._talk is not None and lost:
+            outputs += self._noticing(self._talk.permit_lost(self._session.withheld, now))
         return outputs
 
     def _wish_for(self, stop: Stop, reason: str, now: float) -> list[Output]:
@@ -393,6 +395,12 @@ class Secc:
         if self._talk is None:
             return []
         return self._noticing(self._talk.handle_timer(now))
+
+
+def _why_withheld(report: InterlockReport | None) -> str:
+    if report is None or report.close_contactors or not report.reasons:
+        return ""
+    return report.reasons[0]
 
 
 def _sap_answer(code: sap.ResponseCode, schema_id: int | None) -> list[Output]:

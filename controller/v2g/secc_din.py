@@ -211,7 +211,11 @@ class DinSecc(TableMachine):
 
     def _fail_with(self, response: din.BodyElement, code: ResponseCode) -> None:
         name = type(response).__name__
-        self.session.latch(f"{name} {code.value} in state {self.state.value}")
+        where = f"{name} {code.value} in state {self.state.value}"
+        withheld = (
+            self.session.withheld if self.state in ENERGISED and code is ResponseCode.FAILED else ""
+        )
+        self.session.latch(f"{withheld} ({where})" if withheld else where)
         if code in (ResponseCode.FAILED_SequenceError, ResponseCode.FAILED_UnknownSession):
             self.out.append(PeerMisbehaved(f"{name} {code.value}", "[V2G-DC-666]"))
         self.refused()
@@ -298,7 +302,7 @@ class DinSecc(TableMachine):
                 self._cut_off()
             self.fail("vehicle unplugged", now)
         elif letter in "EF" and self.state in [*ENERGISED, *HOLDING]:
-            self._abort(Stop.EMERGENCY, f"pilot in state {letter}")
+            self._abort(Stop.EMERGENCY, f"pilot in state {letter} (short circuit or no supply)")
         elif (
             was_ready and self.state in ENERGISED and self._phase in POWER_PHASES and letter == "B"
         ):

@@ -92,6 +92,8 @@ class SeccSession(V2gSession):
     power_off: bool = False
     """We switched off and will not switch on again in this session."""
     report: PowerReport | None = None
+    withheld: str = ""
+    """Why the interlock permits no power now; empty when it does."""
     pilot_ready: bool = False
     """Pilot in state C or D: the vehicle's S2 is closed."""
     cable_check_at: float | None = None

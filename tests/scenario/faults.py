@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controller.cp.sim import Diode
+from controller.plc.sim import no_fault
 from controller.signals import FrameReceived, ResetRequest, StopRequest
+from controller.sim import SIDES
 from tests.scenario.worlds import advance
 
 if TYPE_CHECKING:
@@ -27,29 +29,51 @@ class Fault:
 
     name: str
     strike: Act
-    safe_s: float
-    """Contactors open and output below 60 V this long after it, at the latest."""
     says: str
-    """What the reasons must speak of (regular expression, any side)."""
+    """What the summary's reason must speak of (a regular expression)."""
+    off_s: float = 0.1
+    """The charger's coils and supply are off this long after it, at the latest."""
+    safe_s: float = 0.5
+    """The output is open and below 60 V this long after it, at the latest."""
+    inlet_s: float = 0.8
+    """The same for the vehicle's contactors and the inlet."""
     heal: Act = nothing
-    """What someone repairs afterwards."""
+    """What someone repairs afterwards, with nothing plugged in."""
     first: str = ""
     last: str = ""
     """First and last point of the session at which it matters."""
-    ends_s: float = 30.0
-    """Both sides have said how it ended this long after it."""
-    mute: frozenset[str] = frozenset()
-    """Sides that cannot say how it ended."""
-    breaks_load: bool = False
-    """The contactors may have to break the current."""
+    every: int = 5
+    """It strikes at each so manieth of these points."""
+    patience_s: float = 8.0
+    """People wait this long for the end of the session, then they pull the plug."""
+    settle_s: float = 1.0
+    breaks_a: float = 1.0
+    """Current that contactors may have to break."""
+    step_v: float = 20.0
+    """Voltage that contactors may close onto."""
+    welded: str = ""
+    """Side whose contactors cannot open."""
 
 
 def stop(side: str) -> Act:
+    """Let driver or operator press stop."""
     return lambda w: w.send(side, StopRequest("stop button pressed"))
 
 
-def silence_network(side: str) -> Act:
-    return lambda w: w.network.faults.silent.add(side)
+def silence(side: str) -> Act:
+    """Let nothing that this side sends arrive any more: no frame, no datagram, no byte."""
+
+    def act(world: SimWorld) -> None:
+        world.network.faults.silent.add(side)
+        index = SIDES.index(side)
+        world.world.powerline.fault = lambda t: () if t.source == index else (0.0,)
+
+    return act
+
+
+def hear_again(world: SimWorld) -> None:
+    world.network.faults.silent.clear()
+    world.world.powerline.fault = no_fault
 
 
 def hang(side: str) -> Act:
@@ -76,7 +100,8 @@ def see(side: str) -> Act:
 
 def spoil_stream(to: str) -> Act:
     sender = "pev" if to == "evse" else "evse"
-    return lambda w: w.network.send_data(sender, b"\x01\xfe\x80\x01\x00\x00\x00\x05\xff\xff\xff\xff\xff", w.now)
+    garbage = bytes.fromhex("01fe8001 00000005 ffffffffff")
+    return lambda w: w.network.send_data(sender, garbage, w.now)
 
 
 def spoil_frames(to: str) -> Act:
@@ -112,7 +137,260 @@ def reset(side: str) -> Act:
     """Let someone look at the contactors and say so, with nothing plugged in."""
 
     def act(world: SimWorld) -> None:
+        advance(world, 0.2)
         world.send(side, ResetRequest())
         advance(world, 0.5)
 
     return act
+
+
+def mend(side: str) -> Act:
+    """Separate welded contacts."""
+    contacts = f"circuit.{'evse' if side == 'evse' else 'inlet'}_contactors"
+    return both(put(contacts, "welded", value=False), put(contacts, "is_closed", value=False))
+
+
+def unplug(world: SimWorld) -> None:
+    world.world.unplug()
+
+
+def emergency(world: SimWorld) -> None:
+    world.world.press_emergency_stop()
+
+
+def kill_connection(world: SimWorld) -> None:
+    world.network.kill(world.now)
+
+
+EVSE, INLET = "circuit.evse_contactors", "circuit.inlet_contactors"
+TCP, POWER = "evse connected", "evse phase cable check"
+MESSAGE_S = 2.5
+"""A vehicle waits 2 s for an answer, then opens S2; its contactors follow within a second."""
+
+FAULTS = (
+    # people
+    Fault("unplug", unplug, "unplugged|powerline link lost", off_s=0.02, every=1),
+    Fault(
+        "emergency stop",
+        emergency,
+        "emergency stop",
+        off_s=0.006,
+        every=1,
+        heal=put("", "emergency_stop", value=False),
+    ),
+    Fault("driver stops", stop("pev"), "stop button", off_s=4.0, safe_s=4.5, inlet_s=4.5, every=3),
+    Fault(
+        "operator stops",
+        stop("evse"),
+        "stop button",
+        first="evse station matching",
+        off_s=4.0,
+        safe_s=4.5,
+        inlet_s=4.5,
+        every=3,
+    ),
+    # the other side
+    Fault(
+        "charger silent",
+        silence("evse"),
+        "did not answer|no charger|opened no connection|no powerline link|unplugged",
+        patience_s=14.0,
+        off_s=MESSAGE_S,
+        safe_s=3.0,
+        inlet_s=3.5,
+        heal=hear_again,
+        every=1,
+    ),
+    Fault(
+        "vehicle silent",
+        silence("pev"),
+        "did not answer|no charger|opened no connection|silent|took too long|no powerline link|unplugged",
+        patience_s=14.0,
+        off_s=MESSAGE_S,
+        safe_s=3.0,
+        inlet_s=3.5,
+        heal=hear_again,
+        every=1,
+    ),
+    Fault(
+        "connection killed",
+        kill_connection,
+        "connection lost|refused",
+        off_s=1.5,
+        safe_s=2.0,
+        inlet_s=2.0,
+        first=TCP,
+    ),
+    Fault(
+        "garbage to charger",
+        spoil_stream("evse"),
+        "vehicle sent an unreadable",
+        first=TCP,
+        off_s=1.5,
+        safe_s=2.0,
+        inlet_s=2.0,
+    ),
+    Fault(
+        "garbage to vehicle",
+        spoil_stream("pev"),
+        "charger sent an unreadable",
+        first=TCP,
+        off_s=1.5,
+        safe_s=2.0,
+        inlet_s=2.0,
+    ),
+    # own processes
+    Fault(
+        "charger hangs",
+        hang("evse"),
+        "did not answer|no charger|no powerline link|unplugged|refused|withdrew",
+        heal=resume("evse"),
+        inlet_s=3.5,
+    ),
+    Fault(
+        "vehicle hangs",
+        hang("pev"),
+        "S2|silent|no powerline link|opened no connection|took too long|unplugged|no vehicle",
+        heal=resume("pev"),
+    ),
+    Fault(
+        "charger blind",
+        blind("evse"),
+        "samples|feedback|unplugged|no fresh|powerline",
+        heal=both(see("evse"), reset("evse")),
+        off_s=0.16,
+        safe_s=0.6,
+        inlet_s=3.0,
+    ),
+    Fault(
+        "vehicle blind",
+        blind("pev"),
+        "samples|feedback|unplugged|no fresh|S2|withdrew|took too long",
+        heal=both(see("pev"), reset("pev")),
+        off_s=1.5,
+        safe_s=2.0,
+        inlet_s=2.0,
+    ),
+    # pilot
+    Fault(
+        "pilot short",
+        put("pilot", "short_ohm", 50.0),
+        "pilot|5 %|opened no connection|connection lost|unplugged|powerline",
+        off_s=0.03,
+        heal=put("pilot", "short_ohm", None),
+    ),
+    Fault(
+        "pilot diode short",
+        put("pilot", "diode", Diode.SHORTED),
+        "diode",
+        off_s=0.03,
+        heal=put("pilot", "diode", Diode.GOOD),
+        inlet_s=1.2,
+        step_v=60.0,
+    ),
+    Fault(
+        "pilot wire open",
+        put("pilot", "wire_open", value=True),
+        "unplugged|5 %",
+        off_s=0.03,
+        heal=put("pilot", "wire_open", value=False),
+    ),
+    # power
+    Fault(
+        "module silent",
+        put("circuit", "silent", value=True),
+        "power supply|no fresh|ChargeParameter|unplugged|took too long|powerline",
+        heal=put("circuit", "silent", value=False),
+        off_s=11.0,
+        safe_s=11.5,
+        inlet_s=3.0,
+        settle_s=11.0,
+        breaks_a=150.0,
+    ),
+    Fault(
+        "over-voltage",
+        put("circuit", "over_voltage_v", 150.0),
+        "output voltage",
+        heal=put("circuit", "over_voltage_v", 0.0),
+        first=POWER,
+        last="pev PreChargeReq",
+        off_s=1.5,
+        safe_s=2.0,
+        inlet_s=2.0,
+    ),
+    Fault(
+        "charger weld",
+        put(EVSE, "welded", value=True),
+        "welded",
+        heal=both(mend("evse"), reset("evse")),
+        off_s=20.0,
+        safe_s=20.0,
+        inlet_s=20.0,
+        last="stage open contactors",
+        every=6,
+        welded="evse",
+    ),
+    Fault(
+        "vehicle weld",
+        put(INLET, "welded", value=True),
+        "welded",
+        heal=both(mend("pev"), reset("pev")),
+        off_s=20.0,
+        safe_s=20.0,
+        inlet_s=20.0,
+        last="pev open",
+        every=6,
+        welded="pev",
+    ),
+    Fault(
+        "charger contactor stuck",
+        put(EVSE, "stuck_open", value=True),
+        "did not close",
+        heal=both(put(EVSE, "stuck_open", value=False), reset("evse")),
+        last="evse close",
+        every=6,
+        off_s=6.0,
+        safe_s=6.0,
+        inlet_s=6.0,
+    ),
+    Fault(
+        "vehicle contactor stuck",
+        put(INLET, "stuck_open", value=True),
+        "did not close",
+        heal=both(put(INLET, "stuck_open", value=False), reset("pev")),
+        last="pev close",
+        every=6,
+        off_s=6.0,
+        safe_s=6.0,
+        inlet_s=6.0,
+    ),
+    Fault(
+        "isolation fault",
+        put("isolation", "resistance_ohm", 1e3),
+        "insulation",
+        heal=put("isolation", "resistance_ohm", 1e6),
+        first=POWER,
+        off_s=1.5,
+        safe_s=2.0,
+        inlet_s=3.0,
+    ),
+    # vehicle
+    Fault(
+        "battery fault",
+        put("vehicle", "fault", value=True),
+        "battery is not ready",
+        heal=put("vehicle", "fault", value=False),
+        off_s=2.0,
+        safe_s=2.5,
+        inlet_s=2.5,
+    ),
+    Fault(
+        "battery silent",
+        put("vehicle", "silent", value=True),
+        "battery|took too long",
+        heal=put("vehicle", "silent", value=False),
+        off_s=4.0,
+        safe_s=4.5,
+        inlet_s=4.5,
+    ),
+)

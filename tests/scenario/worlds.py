@@ -73,41 +73,34 @@ class Watch:
     """What a world did; `observe` sees every input and output."""
 
     world: SimWorld
-    live_at: float = 0.0
-    """Last time at which a contactor was closed or the output was not below 60 V."""
-    unsafe_wish_at: float = 0.0
-    """Last time at which the charger commanded its contactors closed or its supply on."""
-    opened_a: dict[str, float] = field(default_factory=dict)
-    """Side -> highest current at the moment its coils were switched off."""
+    output_live_at: float = 0.0
+    """Last time at which the charger's contacts were closed or its output not below 60 V."""
+    inlet_live_at: float = 0.0
+    """The same for the inlet: the vehicle's contacts, or the voltage there."""
+    powered_at: float = 0.0
+    """Last time at which the charger's coils or its supply were on."""
     reasons: dict[str, list[SessionEnded]] = field(default_factory=lambda: {s: [] for s in SIDES})
     latched: dict[str, str] = field(default_factory=lambda: dict.fromkeys(SIDES, ""))
-    sent: list[tuple[float, str, str]] = field(default_factory=list)
 
     def observe(self, now: float, node: str, direction: str, item: Any) -> None:  # noqa: ANN401
         """Take one record."""
         circuit = self.world.world.circuit
-        if (
-            circuit.evse_contactors.is_closed
-            or circuit.inlet_contactors.is_closed
-            or not abs(circuit.voltage_v) < SAFE_VOLTAGE_V
-        ):
-            self.live_at = now
-        if circuit.evse_contactors.commanded or circuit.setpoint.on:
-            self.unsafe_wish_at = now
+        if circuit.evse_contactors.is_closed or not abs(circuit.voltage_v) < SAFE_VOLTAGE_V:
+            self.output_live_at = now
+        if circuit.inlet_contactors.is_closed or not circuit.inlet_voltage_v < SAFE_VOLTAGE_V:
+            self.inlet_live_at = now
+        hears = now - circuit.heard_at <= circuit.self_off_s
+        if circuit.evse_contactors.commanded or (circuit.setpoint.on and hears):
+            self.powered_at = now
         side = node.partition(".")[0]
         if direction == "out":
             self._output(now, side, item)
 
     def _output(self, now: float, side: str, item: Any) -> None:  # noqa: ANN401
-        if type(item) is OpenContactors:
-            current_a = abs(self.world.world.circuit.current_a)
-            self.opened_a[side] = max(self.opened_a.get(side, 0.0), current_a)
-        elif type(item) is SessionEnded:
+        if type(item) is SessionEnded:
             self.reasons[side].append(item)
         elif type(item) is InterlockReport and item.latched:
             self.latched[side] = self.latched[side] or item.latched
-        elif type(item) is MessageSent:
-            self.sent.append((now, side, item.name))
 
     def reason(self, side: str) -> str:
         """Return the first reason that a side gave, or nothing."""
@@ -143,7 +136,7 @@ def play_on(world: SimWorld, watch: Watch, seconds: float) -> None:
 
 
 def charge_again(world: SimWorld, soc_percent: float = 79.8) -> Watch:
-    """Plug a car in, once more, and play a whole session."""
+    """Plug a car in, once more, and play a whole session; the watch saw only that."""
     world.world.battery.soc_percent = soc_percent
     watch = watched(world)
     plug_in(world)
@@ -233,9 +226,14 @@ def good_run() -> tuple[SimWorld, Watch, tuple[Step, ...]]:
 def steps(first: str = "", last: str = "") -> list[Step]:
     """Return the points of the good session from the first that names this to the last."""
     every = good_run()[2]
-    begin = next((i for i, s in enumerate(every) if first in s.name), 0)
-    ends = [i for i, s in enumerate(every) if last in s.name]
-    return list(every[begin : ends[0] + 1 if last else len(every)])
+    begin = next(i for i, step in enumerate(every) if first in step.name)
+    end = next(i for i, step in enumerate(every) if last in step.name) + 1 if last else len(every)
+    return list(every[begin:end])
+
+
+def is_ending(step: Step) -> bool:
+    """Whether the vehicle had begun to end the charge at this point."""
+    return step.at >= next(s for s in good_run()[2] if "PowerDeliveryReq off" in s.name).at
 
 
 def world_at(step: Step) -> tuple[SimWorld, Watch]:
@@ -244,4 +242,15 @@ def world_at(step: Step) -> tuple[SimWorld, Watch]:
     watch = watched(world)
     plug_in(world)
     world.run(step.at)
+    return world, watch
+
+
+def loaded_world(current_a: float = 100.0) -> tuple[SimWorld, Watch]:
+    """Return a world in the middle of a charge, with this current flowing."""
+    charger = ChargerConfig(site=SiteSection(isolation_test_s=0.1, module_ramp_v_per_s=2000.0))
+    world = SimWorld(charger, CarConfig())
+    watch = watched(world)
+    plug_in(world)
+    world.loop.run(30.0, done=lambda: world.world.circuit.current_a >= current_a)
+    assert world.world.circuit.current_a >= current_a
     return world, watch

@@ -1,0 +1,5 @@
+"""A thousand worlds are built here: `transitions` need not say each time what it skips."""
+
+import logging
+
+logging.getLogger("transitions").setLevel(logging.ERROR)
