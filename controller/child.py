@@ -21,6 +21,8 @@ class Child:
         self.channel = ipc.Channel(sock)
         self.waiting_for = False
         self.silent_s = 0
+        self.refused = ""
+        """What the kernel did not let it have, in words."""
         self.tap = -1
         self.process = subprocess.Popen(
             command, pass_fds=fds, stdin=subprocess.DEVNULL, start_new_session=True
@@ -35,9 +37,10 @@ class Child:
             raise PortError(f"{self.name} did not start in {START_PATIENCE_S:g} s") from None
         finally:
             self.channel.sock.settimeout(None)
+        words = packet[1:].decode(errors="replace")
         if packet[:1] != READY:
-            reason = packet[1:].decode(errors="replace") or "it ended at once"
-            raise PortError(f"{self.name} cannot start: {reason}")
+            raise PortError(f"{self.name} cannot start: {words or 'it ended at once'}")
+        self.refused = words
         self.tap = fds[0] if fds else -1
 
     def close(self) -> None:

@@ -99,10 +99,16 @@ class Communication:
     slac: EvseSlac | PevSlac
     sdp: SdpServer | SdpClient
     session: Secc | Evcc
+    with_modem = True
+    """Without one neither modem nor SLAC takes part."""
 
     def __init__(self, routes: dict[type[Output], tuple[Any, ...]]) -> None:
-        self._router = Router(routes)
-        self._cores = (self.station, self.modem, self.slac, self.sdp, self.session)
+        absent = () if self.with_modem else (self.modem, self.slac)
+        self._router = Router(
+            {kind: tuple(c for c in cores if c not in absent) for kind, cores in routes.items()}
+        )
+        cores = (self.station, self.modem, self.slac, self.sdp, self.session)
+        self._cores = tuple(core for core in cores if core not in absent)
         self._sequence = 0
         self._heartbeat_at = 0.0
         self._phase = self.station.phase
@@ -185,7 +191,8 @@ class EvseCommunication(Communication):
         port: int,
         rng: Callable[[int], bytes],
     ) -> None:
-        self.station = EvseStation(slac=config.plc.modem != "none")
+        self.with_modem = config.plc.modem != "none"
+        self.station = EvseStation(slac=self.with_modem)
         self.modem = Modem(mac)
         self.slac = EvseSlac(mac, rng)
         self.sdp = SdpServer(address, port)
@@ -214,7 +221,8 @@ class PevCommunication(Communication):
     """The vehicle's."""
 
     def __init__(self, config: CarConfig, mac: bytes, rng: Callable[[int], bytes]) -> None:
-        self.station = PevStation(slac=config.plc.modem != "none")
+        self.with_modem = config.plc.modem != "none"
+        self.station = PevStation(slac=self.with_modem)
         self.modem = Modem(mac)
         self.slac = PevSlac(mac, rng)
         self.sdp = SdpClient()

@@ -354,17 +354,26 @@ MCL_CURRENT, MCL_FUTURE = 1, 2
 """mlockall flags (Linux, bits/mman.h)."""
 
 
+def go_first(priority: int) -> list[str]:
+    """Run this process before ordinary work (SCHED_FIFO); returns what was refused, in words.
+
+    All its threads: one that is overtaken while it holds the interpreter's lock stops the others.
+    """
+    try:
+        for thread in os.listdir("/proc/self/task"):
+            os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(priority))
+    except OSError:
+        return ["no SCHED_FIFO (run as a service or with CAP_SYS_NICE)"]
+    return []
+
+
 def become_realtime(priority: int = 50) -> list[str]:
     """Harden this process for the fixed period; returns what was refused, in words (may be empty).
 
     SCHED_FIFO above ordinary work but below the kernel's interrupt threads (50), all memory locked,
     garbage collector frozen and off: a collection takes 13-33 ms with a large heap.
     """
-    refused: list[str] = []
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-    except OSError:
-        refused.append("no SCHED_FIFO (run as a service or with CAP_SYS_NICE)")
+    refused = go_first(priority)
     if ctypes.CDLL(None, use_errno=True).mlockall(MCL_CURRENT | MCL_FUTURE) != 0:
         refused.append("memory is not locked (raise LimitMEMLOCK)")
     gc.collect()

@@ -20,8 +20,15 @@ from typing import TYPE_CHECKING
 from controller import ipc
 from controller.config import ChargerConfig, load
 from controller.errors import ControllerError
-from controller.loop import freeze_garbage
-from controller.process_site import FAILED, LOOPBACK, Site, bind_realtime
+from controller.loop import become_realtime, freeze_garbage, go_first
+from controller.process_site import (
+    COMMUNICATION_PRIORITY,
+    FAILED,
+    LOOPBACK,
+    REALTIME_PRIORITY,
+    Site,
+    bind_realtime,
+)
 from controller.realtime import EvseRealtime
 from controller.v2g.sdp import SDP_PORT
 
@@ -49,6 +56,17 @@ def main_of(name: str) -> Callable[[Site, argparse.Namespace], None]:
     return process_communication.MAINS[name]
 
 
+def settle_in(args: argparse.Namespace) -> list[str]:
+    """Be on time by the machine's clock, whatever else runs there; returns what was refused."""
+    if args.paced:
+        freeze_garbage()
+        return []
+    if args.name == "evse-communication":
+        freeze_garbage()
+        return go_first(COMMUNICATION_PRIORITY)
+    return become_realtime(REALTIME_PRIORITY)
+
+
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read what the site passed."""
     parser = argparse.ArgumentParser(prog="controller.process", description=__doc__)
@@ -73,8 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ControllerError, OSError) as error:
         site.channel.send(FAILED, str(error).encode())
         return 1
-    site.ready()
-    freeze_garbage()
+    site.ready(settle_in(args))
     site.loop.run()
     return 0
 

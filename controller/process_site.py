@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 TAP_NAME = "ccs0"
 LOOPBACK = "loopback"
 READY, FAILED = b"P", b"E"
-"""First packet to the site: ready (with the TAP's descriptor, if any), or the reason why not."""
+"""First packet to the site: ready (with what the kernel refused, and the TAP's descriptor, if any),
+or the reason why not."""
+REALTIME_PRIORITY, COMMUNICATION_PRIORITY = 50, 40
+"""SCHED_FIFO by the machine's clock: an answer may wait for a period, never the other way round."""
 
 
 class Site:
@@ -38,9 +41,10 @@ class Site:
         self.channel.on_lost = lambda now: self.loop.stop()
         self.loop.watch(fd, self.channel.receive)
 
-    def ready(self) -> None:
-        """Tell the site that this process is set up; hand over the TAP device, if there is one."""
-        socket.send_fds(self.channel.sock, [READY], [] if self.tap is None else [self.tap.fileno()])
+    def ready(self, refused: list[str]) -> None:
+        """Say that this process is set up and what it had to do without; hand over the TAP."""
+        fds = [] if self.tap is None else [self.tap.fileno()]
+        socket.send_fds(self.channel.sock, [READY + "; ".join(refused).encode()], fds)
 
     def command(self, output: Output, now: float) -> None:
         """Carry out a hardware command."""

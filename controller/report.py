@@ -22,7 +22,6 @@ from controller.signals import (
     MessageReceived,
     MessageSent,
     Output,
-    OutputReading,
     PeerMisbehaved,
     PevInputs,
     SessionEnded,
@@ -109,6 +108,8 @@ def budget_s(response: str) -> float:
 class Report:
     """Collects one session; `observe` takes each record."""
 
+    watched: str = "evse"
+    """The side whose messages count: the vehicle's only where there is no charger of ours."""
     phases: dict[str, PhaseTime] = field(
         default_factory=lambda: {k: PhaseTime(n, limit) for k, (n, limit) in PHASES.items()}
     )
@@ -141,7 +142,7 @@ class Report:
 
     def _charger_inputs(self, now: float, node: str, item: EvseInputs) -> None:
         self._contactors(now, node, item.contactors)
-        self._output(now, node, item.output)
+        self._power(now, item.output.voltage_v, item.output.current_a)
 
     def _vehicle_inputs(self, now: float, node: str, item: PevInputs) -> None:
         self._contactors(now, node, item.contactors)
@@ -150,16 +151,18 @@ class Report:
     def _contactors(self, now: float, node: str, item: ContactorReading) -> None:
         self.contactors_closed[side(node)] = item.closed
 
-    def _output(self, now: float, node: str, item: OutputReading) -> None:
-        power_w = item.voltage_v * item.current_a
+    def _power(self, now: float, voltage_v: float, current_a: float) -> None:
+        power_w = voltage_v * current_a
         if self._energy_at is not None:
             self.energy_wh += (power_w + self._power_w) / 2 * (now - self._energy_at) / 3600
         self._energy_at, self._power_w = now, power_w
         if power_w > self.peak_power_w:
             self.peak_power_w = power_w
-        self.output_voltage_v = item.voltage_v
+        self.output_voltage_v = voltage_v
 
     def _inlet(self, now: float, node: str, item: InletReport) -> None:
+        if self.watched == "pev":
+            self._power(now, item.inlet_voltage_v, item.inlet_current_a)
         self.soc_percent = item.soc_percent
         if self.soc_at_start_percent is None:
             self.soc_at_start_percent = item.soc_percent
@@ -202,7 +205,7 @@ class Report:
         self._begin("setup", now)
 
     def _slac_ended(self, now: float, node: str, item: SlacMatched) -> None:
-        if side(node) == "evse":
+        if side(node) == self.watched:
             self._end("slac", now)
             self._begin("join", now)
 
@@ -217,20 +220,16 @@ class Report:
     def _connected(self, now: float, node: str, item: ConnectionMade) -> None:
         self._end("sdp", now)
 
-    def _received(self, now: float, node: str, item: MessageReceived) -> None:
-        if side(node) != "evse":
+    def _message(self, now: float, node: str, item: MessageReceived | MessageSent) -> None:
+        if side(node) != self.watched:
             return
         self.messages += 1
         if item.name in BEGINS:
             self._begin(BEGINS[item.name], now)
+        elif item.name in ENDS:
+            self._end(ENDS[item.name], now)
         elif item.name == "PowerDeliveryReq" and self.phases["charge"].began_at is not None:
             self._begin("stop", now)
-
-    def _sent(self, now: float, node: str, item: MessageSent) -> None:
-        if side(node) == "evse":
-            self.messages += 1
-            if item.name in ENDS:
-                self._end(ENDS[item.name], now)
 
     # results
 
@@ -308,8 +307,8 @@ HANDLERS: dict[type[Output], Any] = {
     LinkChanged: Report._link,
     StartSdp: Report._sdp_began,
     ConnectionMade: Report._connected,
-    MessageReceived: Report._received,
-    MessageSent: Report._sent,
+    MessageReceived: Report._message,
+    MessageSent: Report._message,
 }
 REPORTED = frozenset(HANDLERS)
 """What `Report.observe` heeds; all else may be kept from it."""

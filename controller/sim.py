@@ -9,7 +9,6 @@ where tests break whatever they like at any instant.
 from __future__ import annotations
 
 from functools import partial
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 from controller.communication import (
@@ -36,8 +35,6 @@ from controller.power.sim_battery import SimBattery
 from controller.realtime import EvseRealtime, PevRealtime
 from controller.report import REPORTED, Report
 from controller.signals import (
-    DUTY_DIGITAL,
-    POWER_PHASES,
     CloseConnection,
     CloseContactors,
     Connect,
@@ -50,7 +47,6 @@ from controller.signals import (
     OpenContactors,
     Output,
     PevInputs,
-    Phase,
     PowerEnvelope,
     SendData,
     SendDatagram,
@@ -59,7 +55,6 @@ from controller.signals import (
     SetOutput,
     SetS2,
     StartIsolationTest,
-    V2gPhaseChanged,
 )
 from controller.v2g.sim import Arrival, Kind, SimNetwork
 
@@ -82,8 +77,6 @@ def modem_mac(side: str) -> bytes:
 
 COUPLING_DB = 12.0
 """A cable of 5 m: real cars report 8 to 41 dB."""
-STAND_IN_RELEASE_S = 1.5
-"""A stand-in car opens S2 this long after the session's stop."""
 MODEM_RESTART_S = 0.8
 """A real QCA7420 restarts for 3 to 5 s after a key, a QCA7005 in about one."""
 TARGET_MARGIN_V = 5.0
@@ -146,7 +139,7 @@ class World:
         self.circuit.advance(now)
 
     def observe(self, node: str, item: Output, now: float) -> None:
-        """Hear what the controllers do; a world with both sides needs no hint."""
+        """Hear what the controllers do; a world with both sides needs no hint (see `sim_bench`)."""
 
     # --- people --------------------------------------------------------------------------------
 
@@ -219,62 +212,6 @@ class World:
                 contactors.set_closed(False)
             case StartIsolationTest():
                 self.isolation.start_test()
-
-
-class BenchWorld(World):
-    """A world whose other side is a real peer: its electrics follow our session's phases.
-
-    A peer on the network moves no pilot and no contactor here, so a stand-in does: at our charger a
-    car that closes S2 for the cable check and its contactors for the charge; at our car a charger
-    that drives 5 %, follows the battery in pre-charge and the wanted current in the charge.
-    """
-
-    def __init__(self, charger: ChargerConfig, car: CarConfig, seed: int, ours: str) -> None:
-        super().__init__(charger, car, seed)
-        self._ours = ours
-        self._phase = Phase.IDLE
-        self._release_at = inf
-
-    def plug(self) -> None:
-        """Plug in; a charger that is a stand-in drives 5 % from then on."""
-        if self._ours == "pev":
-            self.pilot.duty = DUTY_DIGITAL
-        super().plug()
-
-    def observe(self, node: str, item: Output, now: float) -> None:
-        """Follow the phase."""
-        if isinstance(item, V2gPhaseChanged) and item.phase is not self._phase:
-            self._phase = item.phase
-            self.advance(now)
-            if self._ours == "evse":
-                self._car(item.phase, now)
-            else:
-                self.circuit.evse_contactors.set_closed(item.phase in POWER_PHASES)
-
-    def advance(self, now: float) -> None:
-        """Let time pass, and let the stand-in act."""
-        if now >= self._release_at:
-            self._release_at = inf
-            self.pilot.s2_closed = False
-        if self._ours == "pev":
-            self.circuit.heard_at = now
-            self.circuit.setpoint = self._charger(self._phase)
-        super().advance(now)
-
-    def _car(self, phase: Phase, now: float) -> None:
-        self.circuit.inlet_contactors.set_closed(phase is Phase.CHARGE)
-        if phase in POWER_PHASES:
-            self.pilot.s2_closed = True
-        elif self.pilot.s2_closed:
-            self._release_at = now + STAND_IN_RELEASE_S
-
-    def _charger(self, phase: Phase) -> SetOutput:
-        if phase is Phase.PRE_CHARGE:
-            return SetOutput(self.battery.open_voltage_v, 2.0, on=True)
-        if phase is Phase.CHARGE:
-            battery = self.battery
-            return SetOutput(battery.maximum_voltage_v, battery.accepted_current_a, on=True)
-        return SetOutput(0.0, 0.0, on=False)
 
 
 # --- virtual time --------------------------------------------------------------------------------

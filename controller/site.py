@@ -30,12 +30,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from controller import __version__, ipc, netns, signals_json
+from controller import __version__, ipc, signals_json
 from controller.child import Child
+from controller.driver_sniffer import Sniffer
 from controller.errors import PortError, WireError
-from controller.loop import NEVER, Loop, LoopTimer, utc_stamp, wall_time
-from controller.plc.driver_tap import open_tap
-from controller.process_site import LOOPBACK, TAP_NAME
+from controller.loop import (
+    NEVER,
+    Loop,
+    LoopTimer,
+    freeze_garbage,
+    go_first,
+    utc_stamp,
+    wall_time,
+)
+from controller.process_site import LOOPBACK, REALTIME_PRIORITY
 from controller.report import Report
 from controller.session_capture import SessionCapture
 from controller.signals import (
@@ -44,6 +52,7 @@ from controller.signals import (
     StopRequest,
 )
 from controller.sim import SIDES, World, host_mac
+from controller.site_link import choose_link, free_udp_port
 from controller.trace import TraceWriter
 from controller.v2g.sdp import SDP_PORT
 
@@ -62,6 +71,9 @@ PLUG_AT_S = 1.0
 LONGEST_SESSION_S = 4 * 3600.0
 GRACE_S = 60.0
 """Session time that a stop by the user may take; then the emergency stop is pressed."""
+BENCH_GRACE_S = 4.0
+"""The same with a real peer: a car ends within 2 s, and a service is killed if it takes long."""
+UNPLUG_AFTER_EMERGENCY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,7 @@ class RunningSite:
         self.scene = scene
         self.world = world
         self.view = view
-        self.report = Report()
+        self.report = Report(watched=scene.sides[0])
         self.loop = Loop()
         self.deadline = NEVER
         """When the next step is due, on the wall clock (the loop wakes us by this)."""
@@ -101,11 +113,13 @@ class RunningSite:
         self.sdp_port = free_udp_port() if self.link == LOOPBACK else SDP_PORT
         self.step_s = scene.charger.realtime.period_s
         self._steps = 0
+        self._latest_step_s = 0.0
         self._origin = 0.0
         self._wall_at = 0.0
         self._end_at = NEVER
         self._unplug_at = NEVER
         self._patience_ends_at = LONGEST_SESSION_S
+        self._grace_s = GRACE_S if scene.speed is not None else BENCH_GRACE_S
         self._plugged = False
         self._given_up = ""
         self._folder = Path()
@@ -154,7 +168,9 @@ class RunningSite:
             self.view.say("stopping as the driver would (again: emergency stop)")
             side = "pev" if "pev" in self.children else "evse-communication"
             self.children[side].channel.send_signal(StopRequest(why))
-            self._patience_ends_at = self.now - self._origin + GRACE_S
+            self._patience_ends_at = self.now - self._origin + self._grace_s
+            if self._unplug_at < NEVER and self.scene.speed is None:
+                self._unplug_at = self.now
         elif self.stops == 2 and self._plugged:
             self.view.say("emergency stop (again: end at once)")
             self._give_up("emergency stop pressed")
@@ -189,10 +205,22 @@ class RunningSite:
             self._start(name, near if name == "evse-realtime" else far)
         near.close()
         far.close()
+        if self.scene.speed is None:
+            self._sniff()
         for child in self.children.values():
             child.wait_ready()
             self._watch(child)
+        if self.scene.speed is None:
+            self._hurry()
         self.loop.add(LoopTimer(1.0, self._look_after, self.loop.now()))
+
+    def _hurry(self) -> None:
+        """Be as punctual as the hardware that this process stands in for; say what is refused."""
+        refused = {f"{c.name}: {c.refused}" for c in self.children.values() if c.refused}
+        freeze_garbage()
+        refused |= {f"site: {text}" for text in go_first(REALTIME_PRIORITY)}
+        for line in sorted(refused):
+            self.view.say(f"may be late on a busy machine: {line}")
 
     def _start(self, name: str, ipc_socket: socket.socket) -> None:
         ours, theirs = ipc.pair()
@@ -207,7 +235,6 @@ class RunningSite:
         command += ["--config", str(config)] if config else []
         command += ["--paced"] if self.scene.speed is not None else []
         child = Child(name, command, fds, ours)
-        self._resources.callback(child.close)
         theirs.close()
         wire_theirs.close()
         self.children[name] = child
@@ -215,6 +242,7 @@ class RunningSite:
             self._wire(wire_ours, "pev" if pev else "evse")
         else:
             wire_ours.close()
+        self._resources.callback(child.close)  # last: it ends before its wire breaks
 
     def _watch(self, child: Child) -> None:
         channel = child.channel
@@ -274,6 +302,8 @@ class RunningSite:
         summary = self.report.summary(self.scene.car.car.target_soc_percent)
         summary |= {"link": self.link, "link_reason": self.why, "folder": str(self._folder)}
         summary |= {"session_s": round(self.now - self._origin, 3), "given_up": self._given_up}
+        summary["interrupted"] = self.stops > 0
+        summary["latest_step_s"] = round(self._latest_step_s, 4)
         summary["energy_wh"] = round(self.world.energy_wh, 1)
         summary["not_kept"] = [why for why in (self._trace.error, self._capture.error) if why]
         if self._given_up and not self.report.reasons:
@@ -317,7 +347,9 @@ class RunningSite:
             self.deadline = NEVER
             self._go_on()
         else:
-            self.deadline += self.step_s
+            late_s = wall - self.deadline
+            self._latest_step_s = max(self._latest_step_s, late_s)
+            self.deadline += self.step_s * (1 + int(late_s / self.step_s))
 
     def _done(self, child: Child) -> None:
         child.waiting_for = False
@@ -343,11 +375,19 @@ class RunningSite:
         if self.now >= self._end_at:
             self.loop.stop()
         elif at >= self._patience_ends_at:
-            self._give_up(
-                f"no end within {GRACE_S:g} s of the stop"
-                if self.stops
-                else f"no end within {LONGEST_SESSION_S / 3600:g} hours"
-            )
+            self._lose_patience()
+
+    def _lose_patience(self) -> None:
+        if self.scene.speed is None and self.stops:
+            self._patience_ends_at = NEVER
+            if not self.report.safe:
+                self.view.say(f"no end within {self._grace_s:g} s of the stop: emergency stop")
+                self.world.press_emergency_stop()
+            self._unplug_at = min(self._unplug_at, self.now + UNPLUG_AFTER_EMERGENCY_S)
+        elif self.stops:
+            self._give_up(f"no end within {self._grace_s:g} s of the stop")
+        else:
+            self._give_up(f"no end within {LONGEST_SESSION_S / 3600:g} hours")
 
     # --- what comes from the processes -----------------------------------------------------------
 
@@ -372,7 +412,8 @@ class RunningSite:
         self.world.observe(node, item, self.now)
         self._capture.observe(at, node, item)
         if isinstance(item, SessionEnded) and self._ending():
-            when = self.now + SETTLE_S
+            hurry = self.stops and self.scene.speed is None
+            when = self.now + (0.0 if hurry else SETTLE_S)
             if self.scene.until == "stop":
                 self._end_at = min(self._end_at, when)
             else:
@@ -389,6 +430,24 @@ class RunningSite:
         self._resources.callback(os.close, fd)
         self._wires[side] = lambda frame: os.write(fd, frame)
         self.loop.watch(fd, lambda now: self._from_host(side, lambda: os.read(fd, 2048)))
+
+    def _sniff(self) -> None:
+        """On a real interface: read along for the capture."""
+        ours = self.scene.sides[0]
+        theirs = SIDES[1 - SIDES.index(ours)]
+        try:
+            sniffer = Sniffer(self.link)
+        except OSError as error:
+            self.view.say(f"no capture of {self.link}: {error.strerror} (needs CAP_NET_RAW)")
+            return
+
+        def readable(now: float) -> None:
+            while (frame := sniffer.receive()) is not None:
+                side = ours if frame[6:12] == sniffer.mac else theirs
+                self._capture.frame(frame, now - self._origin, side)
+
+        self._resources.callback(sniffer.close)
+        self.loop.watch(sniffer.fileno(), readable)
 
     def _wire(self, sock: socket.socket, side: str) -> None:
         sock.setblocking(False)
@@ -432,36 +491,4 @@ def new_folder(wanted: Path) -> Path:
     return wanted
 
 
-def free_udp_port() -> int:
-    """Find a UDP port for SDP over loopback, so that two scenes may run side by side."""
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.bind(("::1", 0))
-        except OSError as error:
-            raise PortError(
-                f"IPv6 is switched off on this machine ({error.strerror}): V2G needs it "
-                "(sysctl net.ipv6.conf.lo.disable_ipv6=0)"
-            ) from error
-        return int(sock.getsockname()[1])
-
-
 HOSTS = frozenset(map(host_mac, SIDES))
-
-
-def choose_link(wanted: str) -> tuple[str, str]:
-    """Return the kind of link and why it was chosen. Raises PortError when it cannot be had."""
-    if wanted == LOOPBACK:
-        return wanted, "as asked for"
-    if wanted not in ("auto", "tap"):
-        return wanted, "real interface, as asked for"
-    reason = netns.attempt(_try_tap)
-    if not reason:
-        return "tap", "two network namespaces joined by TAP devices and the simulated modem pair"
-    if wanted == "tap":
-        raise PortError(f"no TAP devices: {reason}; leave --link out to use loopback")
-    return LOOPBACK, f"no TAP devices: {reason}"
-
-
-def _try_tap() -> None:
-    netns.enter()
-    open_tap(TAP_NAME)

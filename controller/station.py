@@ -102,6 +102,7 @@ class Station(TableMachine):
         self.reason = ""
         self.normal = False
         self.ended = False
+        self.has_connection = False
 
     def receive_signal(self, signal: Output, now: float) -> list[Output]:
         """Take one fact from another core; facts that interest no row change nothing."""
@@ -122,6 +123,8 @@ class Station(TableMachine):
             if self.state.name == "CONNECTED":
                 self.phase = signal.phase
             return
+        if isinstance(signal, ConnectionMade):
+            self.has_connection = True
         which = TRIGGERS.get(type(signal))
         trigger = which(signal) if callable(which) else which
         if trigger:
@@ -193,12 +196,17 @@ class Station(TableMachine):
         """Is there no modem, so that the other side is reached at once?"""
         return not self.uses_slac
 
+    def is_alone(self) -> bool:
+        """Is there no connection, whose session would end in good order?"""
+        return not self.has_connection
+
     # actions
 
     def begin(self) -> None:
         """Start a plug-in with a clean slate."""
         self.phase = Phase.CONNECTED
         self.reason, self.normal, self.ended = "", False, False
+        self.has_connection = False
 
     def start_slac(self) -> None:
         """Begin matching."""
@@ -288,6 +296,7 @@ class EvseStation(Station):
         row("plugged", E.UNPLUGGED, E.CONNECTED, "without_modem", DIRECT),
         row("plugged", E.UNPLUGGED, E.MATCHING, do=["begin", "drive_digital", "start_slac"]),
         row("stop", STARTING, E.ENDED, do=STEADY_END),
+        row("stop", E.CONNECTED, E.ENDED, "is_alone", STEADY_END),
         row("slac_matched", E.MATCHING, E.JOINING, do="watch_link"),
         row("slac_failed", E.MATCHING, E.STEPPING, "may_retry", STEP),
         row("slac_failed", E.MATCHING, E.ENDED, do=STEADY_END),

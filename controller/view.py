@@ -144,7 +144,7 @@ class PlainView:
     def __init__(self, stream: TextIO = sys.stdout) -> None:
         self.lost = False
         self._stream = stream
-        self._last = ""
+        self._last = self._before = ""
         self._repeats = 0
         self._narrator = Narrator()
 
@@ -164,17 +164,20 @@ class PlainView:
     def _message(self, now: float, who: str, item: MessageSent) -> None:
         name = item.name.removesuffix("Req").removesuffix("Res")
         text = f"{item.name}{' ' + item.code if item.code else ''}"
-        if name in LOOP_MESSAGES and name == self._last and item.code in ("", "OK"):
+        again = name == self._last or item.name == self._before  # a car alone: only requests
+        self._before = item.name
+        if name in LOOP_MESSAGES and again and item.code in ("", "OK"):
+            self._last = name
             self._repeats += 1
             return
         self._flush(now)
-        self._last = name if item.code else ""
+        self._last, self._before = name if item.code else "", item.name
         self._print(now, who, text)
 
     def _flush(self, now: float) -> None:
         if self._repeats:
             self._print(now, "", f"... {self._repeats} more {self._last} messages")
-        self._repeats, self._last = 0, ""
+        self._repeats, self._last, self._before = 0, "", ""
 
     def _print(self, now: float, who: str, text: str) -> None:
         self.say(f"{now:9.3f} s  {who:<5} {text}")

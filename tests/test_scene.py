@@ -11,7 +11,8 @@ from controller import scene
 from controller.config import CarConfig, ChargerConfig, parse
 from controller.errors import PortError
 from controller.signals import AnswerMeasured, SessionEnded
-from controller.site import choose_link, free_udp_port, new_folder
+from controller.site import new_folder
+from controller.site_link import choose_link, free_udp_port
 from tests.test_report import asked, car, charger, report, sent
 
 EVSE = "evse.communication"

@@ -14,7 +14,7 @@ from controller import signals
 from controller.listener.capture import open_capture, read_packets
 from controller.listener.conversation import Conversation
 from controller.report import Report
-from controller.site import choose_link
+from controller.site_link import choose_link
 from controller.trace import read_trace
 from tests.scene_process import PATIENCE_S, ROOT, Sim, command
 

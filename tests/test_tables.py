@@ -155,7 +155,9 @@ MACHINE = {
     "controller.scene",
     "controller.session_capture",
     "controller.sim",
+    "controller.sim_bench",
     "controller.site",
+    "controller.site_link",
     "controller.trace",
     "controller.view",
 }

@@ -17,11 +17,18 @@ PYTHON = sys.executable
 _PROGRAM = (PYTHON, "-m", "controller.main")
 
 
-def evse_command(interface: str, charger_file: Path = CHARGER_FILE) -> list[str]:
-    """The charger: runs until it is interrupted."""
-    return [*_PROGRAM, "evse", "--charger", str(charger_file), "--interface", interface]
+def evse_command(interface: str, out: Path, charger_file: Path = CHARGER_FILE) -> list[str]:
+    """The charger: one session; it may be interrupted at any time."""
+    files = ["--charger", str(charger_file), "--out", str(out)]
+    return [*_PROGRAM, "evse", *files, "--interface", interface]
 
 
-def pev_command(interface: str, car_file: Path = CAR_FILE) -> list[str]:
+def pev_command(interface: str, out: Path, car_file: Path = CAR_FILE) -> list[str]:
     """The car: one session, then it ends."""
-    return [*_PROGRAM, "pev", "--car", str(car_file), "--interface", interface]
+    files = ["--car", str(car_file), "--out", str(out)]
+    return [*_PROGRAM, "pev", *files, "--interface", interface]
+
+
+def decode_command(capture: Path) -> list[str]:
+    """The listener: what was said, one JSON object a line."""
+    return [*_PROGRAM, "decode", "--json", str(capture)]

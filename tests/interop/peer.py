@@ -81,16 +81,22 @@ def answer_limit_s(request: str) -> float:
     return _ANSWER_LIMIT_S.get(request, _ANSWER_LIMIT_OTHER_S)
 
 
+# Its Java compiles itself warm while the car's 250 ms run. That is eased, not hidden: it goes before
+# the rest of the machine (not before our side), with a compiler that is quick to finish (C1 alone).
+_FIRST = (("chrt", "--rr", "1"), ("nice", "-n", "-10"))
+_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+
 def secc_command(*, stock: bool = False) -> list[str]:
     """The peer's SECC; `stock`: with the package's own simulated charger (1 V and 1 A for ever)."""
     if stock:
-        return [str(_python()), "-m", "iso15118.secc.main"]
-    return [str(_python()), "-I", str(Path(__file__).with_name("peer_secc.py"))]
+        return [*_go_first(), str(_python()), "-m", "iso15118.secc.main"]
+    return [*_go_first(), str(_python()), "-I", str(Path(__file__).with_name("peer_secc.py"))]
 
 
 def evcc_command(configuration: Path) -> list[str]:
     """The peer's EVCC: one session."""
-    return [str(_python()), "-m", "iso15118.evcc.main", str(configuration)]
+    return [*_go_first(), str(_python()), "-m", "iso15118.evcc.main", str(configuration)]
 
 
 def write_evcc_configuration(path: Path, charge_loops: int) -> None:
@@ -112,6 +118,7 @@ def environment(interface: str) -> dict[str, str]:
     """The environment variables that set up either side."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
     return kept | {
+        "JAVA_TOOL_OPTIONS": _JAVA_OPTIONS,
         "NETWORK_INTERFACE": interface,
         "PROTOCOLS": "DIN_SPEC_70121",
         "AUTH_MODES": "EIM",
@@ -131,14 +138,13 @@ def prepare(say: Callable[[str], None]) -> None:
         say(f"{ENVIRONMENT.name} is ready ({', '.join(REQUIREMENTS)})")
         return
     problem = "no Python 3.10 or newer was found"
+    say(f"installing {', '.join(REQUIREMENTS)} into {ENVIRONMENT.name}, once (a minute)")
     for python in _pythons():
-        say(f"installing {', '.join(REQUIREMENTS)} into {ENVIRONMENT.name} with {python}")
         failure = _install(python)
         if failure is None:
             mark.write_text("\n".join(REQUIREMENTS), encoding="utf-8")
             return
         problem = f"{python}: {failure}"
-        say(f"that did not work: {failure}")
     shutil.rmtree(ENVIRONMENT, ignore_errors=True)
     raise Unavailable(f"{REQUIREMENTS[0]} cannot be installed ({problem})")
 
@@ -161,6 +167,7 @@ def _pythons() -> list[str]:
 def _install(python: str) -> str | None:
     """What went wrong, in one line; None when both sides of the package can be imported."""
     pip = [str(_python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip += ["--retries", "1", "--timeout", "10"]
     imports = "import iso15118.evcc.main, iso15118.secc.main"
     for command in (
         [python, "-m", "venv", "--clear", str(ENVIRONMENT)],
@@ -176,6 +183,11 @@ def _install(python: str) -> str | None:
         if done.returncode != 0:
             return (done.stderr or done.stdout).strip().rpartition("\n")[2] or "unknown reason"
     return None
+
+
+def _go_first() -> tuple[str, ...]:
+    """The strongest of the commands that start a program early, if any is there and allowed."""
+    return next((way for way in _FIRST if _succeeds([*way, "true"])), ())
 
 
 def _python() -> Path:

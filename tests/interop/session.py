@@ -1,6 +1,8 @@
 """One session between two programs on the link, and whose merit or fault its end was."""
 
+import json
 import statistics
+import subprocess
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,6 +18,8 @@ SESSION_S = 180.0
 EXIT_S = 20.0  # our car's program after the session: welding check, discharge, folder
 CAPTURE_READY_S = 5.0
 LATE_ANSWER_S = 2.0
+DECODE_S = 60.0
+OURS = "ours"  # our side's session folder, within the run's
 
 
 class Role(Enum):
@@ -115,7 +119,7 @@ def _run(role: Role, setup: Setup, folder: Path, evse: End, pev: End, stack: Exi
 def _start_secc(role: Role, setup: Setup, folder: Path, evse: End) -> Child:
     log = folder / "secc.log"
     if role is Role.EVCC:
-        command = evse.command(*ours.evse_command(evse.interface))
+        command = evse.command(*ours.evse_command(evse.interface, folder / OURS))
         return Child("our charger", command, log, cwd=ours.ROOT)
     command = evse.command(*peer.secc_command(stock=setup.stock_secc))
     environment = peer.environment(evse.interface)
@@ -125,7 +129,7 @@ def _start_secc(role: Role, setup: Setup, folder: Path, evse: End) -> Child:
 def _start_evcc(role: Role, setup: Setup, folder: Path, pev: End) -> Child:
     log = folder / "evcc.log"
     if role is Role.SECC:
-        command = pev.command(*ours.pev_command(pev.interface))
+        command = pev.command(*ours.pev_command(pev.interface, folder / OURS))
         return Child("our car", command, log, cwd=ours.ROOT)
     configuration = folder / "evcc.json"
     peer.write_evcc_configuration(configuration, setup.charge_loops)
@@ -141,6 +145,9 @@ def _judge(sides: _Sides, in_time: bool) -> Result:
     report = sides.report
     conversation = wire.read_conversation(sides.capture)
     facts = _facts(sides, report, conversation)
+    if problem is None:
+        problem, seen = _captures(sides, conversation)
+        facts += seen
     if problem is None:
         return Result(Verdict.PASSED, f"{report.reason}", facts)
     spoiled = _spoiled(sides.role, report, conversation)
@@ -210,11 +217,53 @@ def _facts(sides: _Sides, report: peer.Report, conversation: wire.Conversation) 
         facts.append(
             f"{conversation.duration_s:.2f} s from the first SDP request to the last answer"
         )
-    facts += _latencies(sides, report, conversation)
-    malformed = malformed_frames(sides.capture)
-    if malformed is not None:
-        facts.append(f"tshark: {malformed} malformed frames")
-    return facts
+    return facts + _latencies(sides, report, conversation) + _punctuality(sides)
+
+
+def _punctuality(sides: _Sides) -> list[str]:
+    """How late our simulated hardware was at worst: above 50 ms the interlock distrusts it."""
+    summary = sides.capture.parent / OURS / "summary.json"
+    if not summary.exists():
+        return []
+    late_s = json.loads(summary.read_text(encoding="utf-8"))["latest_step_s"]
+    return [f"our inputs were at most {late_s * 1e3:.1f} ms late"]
+
+
+def _captures(sides: _Sides, conversation: wire.Conversation) -> tuple[str | None, list[str]]:
+    """Look at what was captured, here and by our side: problem and facts."""
+    problems, facts = [], []
+    for capture in (sides.capture, sides.capture.parent / OURS / "capture.pcapng"):
+        if not capture.exists():  # the peer on both sides: nothing of ours
+            continue
+        malformed = malformed_frames(capture)
+        messages, wrong = decoded(capture)
+        whole = sum(1 + (e.latency_s is not None) for e in conversation.exchanges)
+        opinion = "no tshark" if malformed is None else f"tshark: {malformed} malformed frames"
+        facts.append(f"{capture.name}: {messages} of {whole} V2G messages decoded; {opinion}")
+        if malformed:
+            problems.append(f"{malformed} malformed frames in {capture.name}")
+        if wrong:
+            problems.append(f"{capture.name}: {wrong[0]}")
+        elif messages != whole:
+            problems.append(f"{capture.name}: {messages} of {whole} messages were decoded")
+    return "; ".join(problems) or None, facts
+
+
+def decoded(capture: Path) -> tuple[int, list[str]]:
+    """How many V2G messages our listener reads in a capture, and what it finds wrong."""
+    done = subprocess.run(
+        ours.decode_command(capture),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DECODE_S,
+        cwd=ours.ROOT,
+    )
+    if done.returncode != 0:
+        return 0, [done.stderr.strip() or f"decode ended with {done.returncode}"]
+    entries = [json.loads(line) for line in done.stdout.splitlines()]
+    messages = [e for e in entries if e.get("layer") == "v2g" and e.get("message")]
+    return len(messages), [f"{e['text']}: {e['error']}" for e in entries if e.get("error")]
 
 
 def _latencies(sides: _Sides, report: peer.Report, conversation: wire.Conversation) -> list[str]:

@@ -1,7 +1,8 @@
-"""What can go wrong at any point of a session, how fast it must be safe, and how it must be named."""
+"""What can go wrong at any point of a session, how fast it must be safe, how it must be named."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,10 @@ from controller.sim import SIDES
 from tests.scenario.worlds import advance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from controller.sim import SimWorld
 
-Act = Callable[["SimWorld"], None] if TYPE_CHECKING else object
+Act = Callable[["SimWorld"], None]
+"""Does something to a world."""
 
 
 def nothing(world: SimWorld) -> None:
@@ -204,7 +204,7 @@ FAULTS = (
     Fault(
         "vehicle silent",
         silence("pev"),
-        "did not answer|no charger|opened no connection|silent|took too long|no powerline link|unplugged",
+        "did not answer|no charger|opened no connection|silent|too long|no powerline|unplugged",
         patience_s=14.0,
         off_s=MESSAGE_S,
         safe_s=3.0,

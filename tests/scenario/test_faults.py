@@ -1,4 +1,4 @@
-"""Every fault at every point of a session: open contactors, output below 60 V, a reason in words."""
+"""Every fault at every point of a session: contactors open, output below 60 V, a reason told."""
 
 from __future__ import annotations
 

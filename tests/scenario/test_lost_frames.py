@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import pytest
 
-from controller.plc.sim import Transit
-from controller.sim import SimWorld
+from controller.sim import SIDES
+from tests.scenario.faults import spoil_frames
 from tests.scenario.worlds import play_on, plug_in, small_world, watched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from controller.plc.sim import Transit
+    from controller.sim import SimWorld
 
 MISHAPS: dict[str, tuple[float, ...]] = {"lost": (), "repeated": (0.0, 0.001), "late": (0.15,)}
 """Extra delay of each copy that arrives."""
@@ -90,4 +96,12 @@ def test_sdp_datagram(number: int, mishap: Callable[[SimWorld, int], None]) -> N
 def test_stream_in_pieces(split: int) -> None:
     world = small_world(79.9)
     world.network.faults.split = split
+    charge(world)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_garbage_frames_disturb_nobody(side: str) -> None:
+    world = small_world(79.9)
+    for at in (0.5, 1.3, 2.3, 3.0, 4.0, 5.5):
+        world.loop.call_at(at, lambda now: spoil_frames(side)(world))
     charge(world)

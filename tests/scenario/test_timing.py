@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +10,9 @@ from controller.signals import Heartbeat, OpenContactors, SetOutput, SetS2
 from controller.sim import SIDES, SimWorld
 from tests.scenario.faults import blind, emergency, hang, kill_connection, put, stop, unplug
 from tests.scenario.worlds import Watch, advance, loaded_world, play_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PERIOD_S = 0.005 + 1e-9
 PILOT_S = 2 * PERIOD_S + 0.0005
