@@ -23,6 +23,7 @@ WIDEST_BINARY = 8  # bytes, such as a session id, that are read without a call
 WIDEST_LAST = 1024  # bits of a recurring object: a header without a signature, a meter with one
 TEXT_MASKS = tuple((1 << 8 * max(octet - 1, 0)) - 1 for octet in range(72))
 """For a length octet: the bits of the octet and of the characters that follow it."""
+FIVE_OCTETS = 2**35 - 1  # the largest varint of five octets
 BYTE_MASKS = tuple((1 << 8 * count) - 1 for count in range(LONG_BINARY + 1))
 MOST_KNOWN = 4096  # objects of the most usual shape of a type that are kept by their bits
 MOST_UNUSUAL = 256  # objects of another shape
@@ -143,9 +144,8 @@ class ReaderSource(Source):
             return
         steps = steps_of(type_)
         for step, _ in steps:
-            for slot, _ in step.choices if step.is_choice else step.choices[:1]:
-                if step.is_choice or (step.least == 0 and not slot.many):
-                    self.put(f"o.{slot.attr} = None")
+            for slot, _ in step.choices if step.is_choice else ():
+                self.put(f"o.{slot.attr} = None")
         is_certain = self._event(type_.start, 0)
         for step, state in steps:
             is_certain = self._step(type_, step, state, is_certain)
@@ -169,6 +169,9 @@ class ReaderSource(Source):
             with self.block(f"if e < {step.after}:"):
                 self._occurrence(type_, step)
                 self._event_number(state, step.after)
+            if not step.is_choice:
+                with self.block("else:"):
+                    self.put(f"o.{step.slot.attr} = None")
             return False
         if len(step.choices) == 1 and not is_certain:
             self.deviate_if(f"e != {step.first}")
@@ -321,16 +324,7 @@ class ReaderSource(Source):
             return
         self._flush()
         with self.block("if x > 127:"):
-            self.put("y = m >> s - 16 & 65535  # two more octets, of which one may be ours")
-            with self.block("if y < 32768:"):
-                self.put("s -= 8")
-                self.put("x += (y >> 1 & 16256) - 128")
-            with self.block("else:"):
-                self.put("s -= 16")
-                self.put("x += (y >> 1 & 16256) + ((y & 127) << 14) - 128")
-                with self.block("if y & 128:"):
-                    self.put("x, s = octets(m, s, x)")
-                self.deviate_if(f"x > {limit_of(type_)}")
+            self._more_octets(type_)
         if isinstance(type_, Text):
             self._text(type_, target)
         elif isinstance(type_, Binary) and is_long(type_):
@@ -348,6 +342,28 @@ class ReaderSource(Source):
                 self.deviate_if(f"x < {floor_of(type_)}")
             self.put(f"{target} = x")
 
+    def _more_octets(self, type_: Simple) -> None:
+        """Read the octets of a varint after the first, which is `x`."""
+        short = "if y < 32768:"
+        if isinstance(type_, Integer) and limit_of(type_) > FIVE_OCTETS:
+            self.put("y = m >> s - 32 & 0xffffffff")
+            with self.block("if y & 0x80808080 == 0x80808000:  # five octets in all: a time"):
+                self.put("s -= 32")
+                self.put("x += (y >> 17 & 0x3f80) + (y >> 2 & 0x1fc000) - 128")
+                self.put("x += (y << 13 & 0xfe00000) + ((y & 127) << 28)")
+            short = "elif (y := y >> 16) < 32768:"
+        else:
+            self.put("y = m >> s - 16 & 65535  # two more octets, of which one may be ours")
+        with self.block(short):
+            self.put("s -= 8")
+            self.put("x += (y >> 1 & 16256) - 128")
+        with self.block("else:"):
+            self.put("s -= 16")
+            self.put("x += (y >> 1 & 16256) + ((y & 127) << 14) - 128")
+            with self.block("if y & 128:"):
+                self.put("x, s = octets(m, s, x)")
+            self.deviate_if(f"x > {limit_of(type_)}")
+
     def _text(self, type_: Text, target: str) -> None:
         """Read characters; recognise short texts, such as an EVSEID, together with their length."""
         if type_.most > len(TEXT_MASKS):
@@ -355,15 +371,17 @@ class ReaderSource(Source):
             return
         known = self._table("KNOWN_TEXT")
         masks = self.name("TEXT_MASKS", TEXT_MASKS)
-        self.put(f"t = s + 16 - 8 * x if 2 < x < {len(TEXT_MASKS)} else s")
-        self.put(f"w = m >> t & {masks}[x] if t < s else 0")
-        self.put(f"k = {known}.get(w)")
-        with self.block("if k is None:"):
-            self.put("k, s = text(m, s, x - 2)")
-            with self.block("if w:"):
+        with self.block(f"if 2 < x < {len(TEXT_MASKS)}:"):
+            self.put("t = s + 16 - 8 * x")
+            self.put(f"w = m >> t & {masks}[x]")
+            self.put(f"k = {known}.get(w)")
+            with self.block("if k is None:"):
+                self.put("k, s = text(m, s, x - 2)")
                 self._remember(known, "w", "k", MOST_KNOWN)
+            with self.block("else:"):
+                self.put("s = t")
         with self.block("else:"):
-            self.put("s = t")
+            self.put("k, s = text(m, s, x - 2)")
         self.put(f"{target} = k")
 
     def _short_binary(self, type_: Binary, target: str) -> None:

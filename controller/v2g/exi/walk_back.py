@@ -1,7 +1,7 @@
 """The reference encoder: walks the grammars event by event, see `walk`."""
 
 from controller.errors import ExiError
-from controller.v2g.exi.bits import BitWriter
+from controller.v2g.exi.bits import MAX_OCTETS, BitWriter
 from controller.v2g.exi.grammar import ComplexType, Event, Grammar, Slot, State, ValueType, slots_in
 from controller.v2g.exi.qnames import name_table
 from controller.v2g.exi.relaxed import RelaxedGrammar
@@ -193,6 +193,8 @@ class Encoder:
             least, most = type_.least, type_.most
         if (least is not None and value < least) or (most is not None and value > most):
             raise ExiError(f"{value} is not in {least}..{most}")
+        if value.bit_length() > 7 * MAX_OCTETS:
+            raise ExiError(f"{value.bit_length()} bits, at most {7 * MAX_OCTETS} are taken")
         if type_.bits is not None:
             assert least is not None
             self._writer.write(value - least, type_.bits)

@@ -188,3 +188,14 @@ def test_fragments_of_a_name_with_two_types_that_are_wrong(bits: str, reason: st
 def test_more_than_a_text_of_a_name_with_two_types() -> None:
     with pytest.raises(ExiError, match="several types and more than a text"):
         NOTES.encode_fragment(Picture(value=b"1"), "Picture")
+
+
+@pytest.mark.parametrize("number", [2**280 - 1, -(2**280) + 1])
+def test_serial_numbers_have_a_bound(number: int) -> None:
+    def data(serial: int) -> xmldsig.X509Data:
+        name = xmldsig.X509IssuerSerial(x509_issuer_name="n", x509_serial_number=serial)
+        return xmldsig.X509Data(x509_issuer_serial=(name,))
+
+    assert DSIG.decode_fragment(DSIG.encode_fragment(data(number))) == ("X509Data", data(number))
+    with pytest.raises(ExiError, match="281 bits, at most 280 are taken"):
+        DSIG.encode_fragment(data(2 * number))
