@@ -121,6 +121,7 @@ class DinEvcc(EvccParts):
         self._enter(Phase.CONNECTED)
         session.deadlines.arm("ready", now + V2G_EVCC_READY_TO_CHARGE_TIMEOUT_S)
         self.start()
+        self._look_at_inlet()  # what is known already may end it: no S2 for a battery not ready
         return self.drain()
 
     def receive_data(self, payload: bytes, now: float) -> list[Output]:
@@ -201,7 +202,7 @@ class DinEvcc(EvccParts):
             if not report.contactors_closed:
                 self._fail("inlet contactors opened while charging")
             elif report.soc_percent >= self._config.target_soc_percent:
-                self._wish(f"target of {self._config.target_soc_percent:.0f} % reached")
+                self._wish(f"target of {self._config.target_soc_percent:g} % reached")
         elif self.state is S.CLOSING and report.contactors_closed:
             self.closed()
         elif self.state is S.OPENING and not report.contactors_closed:
