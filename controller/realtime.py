@@ -90,7 +90,7 @@ class _Realtime:
         self._session_wants_closed = False
         self._reported_at = -inf
         self._timer_at: float | None = None
-        """Kept, because most heartbeats change nothing."""
+        """Kept without the heartbeat's own deadline, because most heartbeats change nothing else."""
 
     def _forget_wish(self, now: float) -> list[Output]:
         """Let a session that fell silent ask for the contactors again, whatever it does next."""
@@ -117,8 +117,17 @@ class _Realtime:
         return out
 
     def next_timer(self) -> float | None:
-        """Return the earliest deadline of the cores."""
-        return self._timer_at
+        """Return the earliest deadline of the cores, or when the heartbeat is too old for them."""
+        at = self._timer_at
+        if not self.needs_heartbeat:
+            return at
+        silent_at = self._heartbeat_at + HEARTBEAT_TIMEOUT_S + AGE_STEP_S
+        return silent_at if at is None or silent_at < at else at
+
+    @property
+    def needs_heartbeat(self) -> bool:
+        """Something is closed that must open when communication falls silent."""
+        return self.contactors.is_commanded
 
     def _earliest(self) -> float | None:
         raise NotImplementedError  # pragma: no cover
@@ -198,15 +207,8 @@ class EvseRealtime(_Realtime):
                 self.pilot.next_timer(),
                 self.stage.next_timer(),
                 self.contactors.next_timer(),
-                self._silence_due(),
             )
         )
-
-    def _silence_due(self) -> float | None:
-        """When the heartbeat is too old for closed contactors."""
-        if not self.contactors.is_commanded:
-            return None
-        return self._heartbeat_at + HEARTBEAT_TIMEOUT_S + AGE_STEP_S
 
     def _let_run_out(self, now: float) -> list[Output]:
         out = self.pilot.handle_timer(now) + self.stage.handle_timer(now)
@@ -343,11 +345,14 @@ class PevRealtime(_Realtime):
         """Nothing is in motion: the next inputs matter only if they differ."""
         return self.contactors.state in RESTING and not self.pilot.is_pending
 
+    @property
+    def needs_heartbeat(self) -> bool:
+        """Return whether S2 or the contactors are closed, and are not about to open anyway."""
+        closed = self.pilot.s2_closed or self.contactors.is_commanded
+        return closed and self._grace_until is None
+
     def _earliest(self) -> float | None:
-        due = self._grace_until
-        if due is None and (self.pilot.s2_closed or self.contactors.is_commanded):
-            due = self._heartbeat_at + HEARTBEAT_TIMEOUT_S + AGE_STEP_S
-        return earliest((self.pilot.next_timer(), self.contactors.next_timer(), due))
+        return earliest((self.pilot.next_timer(), self.contactors.next_timer(), self._grace_until))
 
     def _let_run_out(self, now: float) -> list[Output]:
         out = self.pilot.handle_timer(now) + self.contactors.handle_timer(now)

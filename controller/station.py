@@ -305,7 +305,7 @@ class EvseStation(Station):
         row("timeout", E.JOINING, E.ENDED, do=["note_no_link", *STEADY_END[1:]]),  # TT_match_join
         row("connected", E.WAITING, E.CONNECTED),
         row("timeout", E.WAITING, E.ENDED, do=["note_no_vehicle", *STEADY_END[1:]]),  # [V2G2-714]
-        row("link_down", E.WAITING, E.ENDED, do=STEADY_END),
+        row("link_down", E.WAITING, E.JOINING, do="stop_sdp"),  # a modem restarts once more
         row("v2g_ended", E.CONNECTED, E.RETAINING, "ended_normally", ["note_reason", "power_off"]),
         row("v2g_ended", E.CONNECTED, E.ENDED, do=STEADY_END),
         row("link_down", E.CONNECTED, E.ENDED, do=STEADY_END),

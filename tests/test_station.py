@@ -117,7 +117,7 @@ EVSE_NEXT: dict[EvseState, dict[str, EvseState]] = {
     },
     E.STEPPING: NO_START,
     E.JOINING: {**NO_START, "up": E.WAITING},
-    E.WAITING: {**NO_START, "made": E.CONNECTED, "down": E.ENDED},
+    E.WAITING: {**NO_START, "made": E.CONNECTED, "down": E.JOINING},
     E.CONNECTED: {**GONE, "normal": E.RETAINING, "abnormal": E.ENDED, "down": E.ENDED},
     E.RETAINING: GONE,
     E.ENDED: GONE,

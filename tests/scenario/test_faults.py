@@ -40,6 +40,7 @@ def test_fault_ends_safe(fault: Fault, step: Step, again: bool) -> None:
     world, watch = world_at(step)
     circuit = world.world.circuit
     fault.strike(world)
+    world.world.on_change()  # the period sees it at once, as it would see it in reality
     play_on(world, watch, fault.patience_s)
     advance(world, fault.settle_s)
     assert_safe(fault, step, watch)

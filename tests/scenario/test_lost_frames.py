@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MISHAPS: dict[str, tuple[float, ...]] = {"lost": (), "repeated": (0.0, 0.001), "late": (0.15,)}
 """Extra delay of each copy that arrives."""
 
-ANSWERS = range(0, 44, 3)
+ANSWERS = range(0, 24, 2)
 """Answers of the modems to their hosts: all before the link, and polls of the link after it."""
 
 
