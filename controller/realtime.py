@@ -90,7 +90,7 @@ class _Realtime:
         self._session_wants_closed = False
         self._reported_at = -inf
         self._timer_at: float | None = None
-        """Kept without the heartbeat's own deadline, because most heartbeats change nothing else."""
+        """Kept without the heartbeat's own deadline: most heartbeats change nothing else."""
 
     def _forget_wish(self, now: float) -> list[Output]:
         """Let a session that fell silent ask for the contactors again, whatever it does next."""
