@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from controller.plc.layout import Mme
     from controller.plc.sim_modem import SimModem
 
+NEVER = float("inf")
+
 Delivery = tuple[int, bytes]
 """Number of the modem whose host gets the frame, and the frame."""
 
@@ -119,6 +121,7 @@ class SimPowerline:
         self._coupling: dict[tuple[int, int], float | None] = {}
         self._queue: list[tuple[float, int, int, bytes]] = []
         self._count = 0
+        self._flashless = tuple(i for i, modem in enumerate(self.modems) if modem.boot_loader)
 
     # --- the wire ---
 
@@ -167,6 +170,8 @@ class SimPowerline:
 
     def handle_timer(self, now: float) -> list[Delivery]:
         """Return what is due."""
+        for index in self._flashless:
+            self._ask_host(index, now)
         due = []
         while self._queue and self._queue[0][0] <= now:
             _, _, target, frame = heappop(self._queue)
@@ -175,9 +180,25 @@ class SimPowerline:
 
     def next_timer(self) -> float | None:
         """Absolute time of the next delivery."""
-        return self._queue[0][0] if self._queue else None
+        at = self._queue[0][0] if self._queue else None
+        for index in self._flashless:
+            asks_at = self._asks_at(index)
+            if asks_at < NEVER and (at is None or asks_at < at):
+                at = asks_at
+        return at
 
     # --- inside ---
+
+    def _asks_at(self, index: int) -> float:
+        """When a modem without flash memory says what it wants (0: it was just switched on)."""
+        modem = self.modems[index]
+        loader = modem.boot_loader
+        return NEVER if loader is None else max(loader.asks_at(modem.restarting_until), 0.0)
+
+    def _ask_host(self, index: int, now: float) -> None:
+        modem = self.modems[index]
+        if modem.boot_loader is not None and now >= self._asks_at(index):
+            self._push(now, index, modem.frame(wire.BROADCAST, modem.boot_loader.ask(now)))
 
     def _hear(self, source: int, target: int, now: float) -> bool:
         return self.coupling_db(source, target) is not None and self.modems[target].is_awake(now)

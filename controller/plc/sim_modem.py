@@ -1,7 +1,9 @@
-"""A simulated QCA7420: what it answers to its host's management messages.
+"""A simulated modem: what it answers to its host's management messages.
 
 One modem, without the wire: `sim.SimPowerline` joins several. Everything that a modem keeps is in
 its parameter block, so that keys, modes and addresses written by the real tools (plctool) count.
+With `flash=False` it starts in its boot loader, forgets everything at each restart, and asks its
+host for parameters and firmware.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from controller.errors import WireError
 from controller.plc import pib, wire
 from controller.plc import wire_modules as modules
 from controller.plc import wire_vendor as vendor
+from controller.plc.chips import NO_FIRMWARE
+from controller.plc.sim_boot import STORE_PARAMETERS, SimBootLoader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +55,9 @@ class SimModem:
         firmware: str = FIRMWARE,
         restart_s: float = 3.5,
         profile_groups: int = wire.GROUPS,
+        device_class: int = DEVICE_CLASS,
+        chip_id: bytes = CHIP_ID,
+        flash: bool = True,
     ) -> None:
         nmk = wire.password_to_nmk(DEFAULT_PASSWORD)
         dak = wire.password_to_dak(mac.hex())
@@ -66,6 +73,12 @@ class SimModem:
         self.sent = 0
         self.received = 0
         self.properties: dict[int, bytes] = {}
+        self.device_class = device_class
+        self.chip_id = chip_id
+        self.is_booted = flash
+        self.boot_loader = None if flash else SimBootLoader()
+        self._file = pib.to_chain(self.image)
+        """The parameter file as it was written last; its header is given back unchanged."""
         self._code = pib.to_chain(bytes(0x1000), image_type=4)
         self._session: _Session | None = None
         self._staged = bytearray()
@@ -95,14 +108,20 @@ class SimModem:
         return pib.read(self.image, pib.SLAC_MODE)[0]
 
     def set_key(self, nid: bytes, nmk: bytes, now: float) -> None:
-        """Take a key and restart with it."""
+        """Take a key and restart with it (without flash memory: have it stored first)."""
         self.image = pib.write(pib.write(self.image, pib.NID, nid), pib.NMK, nmk)
-        self.restart(now)
+        if self.boot_loader is None:
+            self.restart(now)
+        else:
+            self.boot_loader.wants = STORE_PARAMETERS
 
     def restart(self, now: float) -> None:
         """Be deaf for a while."""
         self.restarting_until = now + self.restart_s
         self._session = None
+        if self.boot_loader is not None:
+            self.is_booted = False
+            self.boot_loader.restart()
 
     def is_awake(self, now: float) -> bool:
         """Ask whether it takes frames."""
@@ -113,7 +132,8 @@ class SimModem:
     def answer(self, mme: Mme, now: float, peers: Sequence[SimModem]) -> list[Mme]:
         """Answer a message of the own host; `peers` are the modems joined with this one."""
         self._now, self._peers = now, peers
-        handler = HANDLERS.get(type(mme))
+        handlers = HANDLERS if self.is_booted else BOOT_HANDLERS
+        handler = handlers.get(type(mme))
         return [] if handler is None else handler(self, mme)
 
     def answer_remote(self, mme: Mme) -> list[Mme]:
@@ -148,21 +168,38 @@ class SimModem:
         return [vendor.VsSetKeyCnf()]
 
     def _sw_ver(self, mme: vendor.VsSwVerReq) -> list[Mme]:
+        version = self.firmware if self.is_booted else NO_FIRMWARE
         return [
             vendor.VsSwVerCnf(
-                device_class=DEVICE_CLASS,
-                length=len(self.firmware) + 1,
-                version=self.firmware,
-                chip_id=CHIP_ID,
+                device_class=self.device_class,
+                length=len(version) + 1,
+                version=version,
+                chip_id=self.chip_id,
             )
         ]
+
+    def _host_action_rsp(self, mme: vendor.VsHostActionRsp) -> list[Mme]:
+        if self.boot_loader is not None:
+            self.boot_loader.wants = None
+        return []
+
+    def _applet(self, mme: modules.VsAppletReq) -> list[Mme]:
+        if self.boot_loader is None:
+            return []
+        answer, started = self.boot_loader.write(mme, self._keep_file)
+        self.is_booted = self.is_booted or started
+        return [answer]
+
+    def _keep_file(self, data: bytes) -> None:
+        self.image = pib.from_chain(data)
+        self._file = data if data[:4] == pib.CHAIN_MAGIC else pib.to_chain(self.image)
 
     def _rs_dev(self, mme: vendor.VsRsDevReq) -> list[Mme]:
         self.restart(self._now)
         return [vendor.VsRsDevCnf()]
 
     def _fac_defaults(self, mme: vendor.VsFacDefaultsReq) -> list[Mme]:
-        self.image = self.factory
+        self._keep_file(self.factory)
         self.restart(self._now)
         return [vendor.VsFacDefaultsCnf()]
 
@@ -270,7 +307,7 @@ class SimModem:
 
     def _module(self, number: int) -> bytes | None:
         if number == modules.MODULE_PARAMETERS:
-            return pib.to_chain(self.image)
+            return pib.with_image(self._file, self.image)
         return self._code if number == modules.MODULE_FIRMWARE else None
 
     def _module_read(self, mme: modules.VsModuleReadReq) -> list[Mme]:
@@ -353,13 +390,14 @@ class SimModem:
             self._code = data
             return 0
         try:
-            self.image = pib.resummed(pib.from_chain(data))
+            self._keep_file(data)
         except WireError:
             return FAILED
         return 0
 
     def _rd_mod(self, mme: modules.VsRdModReq) -> list[Mme]:
-        data = self.image if mme.module == modules.MODULE_PIB else self._code
+        is_pib = mme.module == modules.MODULE_PIB
+        data = pib.resummed(self.image) if is_pib else self._code  # flat: its own sum counts
         piece = data[mme.offset : mme.offset + min(mme.length, modules.RD_MOD_LIMIT)]
         return [
             modules.VsRdModCnf(
@@ -371,7 +409,7 @@ class SimModem:
         fits = mme.module == modules.MODULE_PIB and mme.offset + len(mme.data) <= len(self.image)
         fits = fits and pib.checksum32(mme.data) == mme.checksum
         if fits:
-            self._staged = self._staged or bytearray(self.image)
+            self._staged = self._staged or bytearray(pib.resummed(self.image))
             self._staged[mme.offset : mme.offset + len(mme.data)] = mme.data
         return [
             modules.VsWrModCnf(
@@ -399,6 +437,7 @@ _built = lru_cache(maxsize=64)(wire.build)
 
 HANDLERS: dict[type[Mme], Callable[..., list[Mme]]] = {
     wire.CmSetKeyReq: SimModem._set_key,
+    vendor.VsHostActionRsp: SimModem._host_action_rsp,
     vendor.VsSetKeyReq: SimModem._vs_set_key,
     vendor.VsSwVerReq: SimModem._sw_ver,
     vendor.VsRsDevReq: SimModem._rs_dev,
@@ -420,3 +459,11 @@ HANDLERS: dict[type[Mme], Callable[..., list[Mme]]] = {
     modules.VsModNvmReq: SimModem._mod_nvm,
 }
 """One row a message; what is not here stays unanswered, as on the real chip."""
+
+BOOT_HANDLERS: dict[type[Mme], Callable[..., list[Mme]]] = {
+    vendor.VsSwVerReq: SimModem._sw_ver,
+    vendor.VsRsDevReq: SimModem._rs_dev,
+    vendor.VsHostActionRsp: SimModem._host_action_rsp,
+    modules.VsAppletReq: SimModem._applet,
+}
+"""What the boot loader answers."""

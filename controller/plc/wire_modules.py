@@ -31,6 +31,8 @@ OP_READ_FLASH = 0x01
 OP_START = 0x10
 OP_WRITE = 0x11
 OP_CLOSE = 0x12
+APPLET_EXECUTE, APPLET_ABSOLUTE = 1, 2
+"""Flags of VS_WRITE_AND_EXECUTE_APPLET: start what was written; addresses are absolute."""
 READ_LIMIT = 1400
 """Bytes a piece when a module is read (VS_MODULE_OPERATION)."""
 RD_MOD_LIMIT = 1024
@@ -105,6 +107,11 @@ def _req(operation: int) -> Variant:
 
 def _cnf(operation: int) -> Variant:
     return Variant(offset=9, width=2, value=operation)
+
+
+CLOSE_CODE = 0x80000003
+"""As plctool closes a session: bit 0 force, bit 1 no restart by itself (VS_RS_DEV follows), bit 31
+also as factory parameters (a modem takes those once; later it only changes the user's)."""
 
 
 @vendor_mme("VS_MODULE_OPERATION.REQ", 0xA0B0, variant=_req(OP_READ_MEMORY))
@@ -184,6 +191,8 @@ class VsModuleStartReq(Mme):
     session: int = uint(4)
     num_modules: int = count(1, of="modules", init=False)
     modules: tuple[ModuleSpec, ...] = records(ModuleSpec, by="num_modules")
+    reserved_3: bytes = reserved(108, cut=True, default=bytes(108))
+    """Room for nine modules more: plctool's frame always has 158 bytes."""
 
 
 @vendor_mme("VS_MODULE_OPERATION.CNF", 0xA0B1, variant=_cnf(OP_START))
@@ -218,6 +227,8 @@ class VsModuleWriteReq(Mme):
     length: int = count(2, of="data", init=False)
     offset: int = uint(4)
     data: bytes = sized(by="length")
+    reserved_3: bytes = reserved(READ_LIMIT, cut=True, default=b"")
+    """What is left of 1,400 bytes in a last piece: plctool's frames are all equally long."""
 
 
 @vendor_mme("VS_MODULE_OPERATION.CNF", 0xA0B1, variant=_cnf(OP_WRITE))
@@ -250,7 +261,8 @@ class VsModuleCloseReq(Mme):
     reserved_2: bytes = reserved(4, default=bytes(4))
     session: int = uint(4)
     code: int = uint(4)
-    reserved_3: bytes = reserved(20, cut=True, default=bytes(20))
+    reserved_3: bytes = reserved(20, cut=True, default=bytes(19))
+    """20 by the operation's length, of which plctool's frame of 60 bytes has 19."""
 
 
 @vendor_mme("VS_MODULE_OPERATION.CNF", 0xA0B1, variant=_cnf(OP_CLOSE))
@@ -268,3 +280,36 @@ class VsModuleCloseCnf(Mme):
     code: int = uint(4)
     num_modules: int = count(1, of="modules", init=False)
     modules: tuple[ModuleStatus, ...] = records(ModuleStatus, by="num_modules")
+
+
+@vendor_mme("VS_WRITE_AND_EXECUTE_APPLET.REQ", 0xA098)
+class VsAppletReq(Mme):
+    """Write a piece of an image into the memory of a modem in its boot loader, and start it."""
+
+    client_session: int = uint(4)
+    server_session: int = uint(4, default=0)
+    flags: int = uint(4, default=APPLET_ABSOLUTE)
+    memory_types: bytes = raw(8, default=bytes(8))
+    total_length: int = uint(4)
+    length: int = uint(4)
+    offset: int = uint(4)
+    start_address: int = uint(4)
+    checksum: int = uint(4)
+    reserved_1: bytes = reserved(8, default=bytes(8))
+    data: bytes = raw(1400, cut=True)
+
+
+@vendor_mme("VS_WRITE_AND_EXECUTE_APPLET.CNF", 0xA099)
+class VsAppletCnf(Mme):
+    """A piece was written (and started) when the status is 0."""
+
+    status: int = uint(4, default=0)
+    client_session: int = uint(4)
+    server_session: int = uint(4, default=0)
+    flags: int = uint(4)
+    memory_types: bytes = raw(8, default=bytes(8))
+    total_length: int = uint(4)
+    length: int = uint(4)
+    offset: int = uint(4)
+    start_address: int = uint(4)
+    checksum: int = uint(4)

@@ -261,7 +261,7 @@ def test_properties_and_counters() -> None:
 
 
 def test_every_handler_answers() -> None:
-    assert len(HANDLERS) == 20
+    assert len(HANDLERS) == 21
     (attributes,) = ask(line(), vendor.VsOpAttributesReq(cookie=b"abcd"))
     assert isinstance(attributes, vendor.VsOpAttributesCnf)
     assert attributes.data.startswith(b"QCA7420\0")

@@ -135,19 +135,25 @@ VENDOR: list[tuple[Mme, int, dict[int, bytes]]] = [
             session=0x78563412,
             modules=(m.ModuleSpec(module=0x7002, length=9, checksum=7),),
         ),
-        60,
+        158,
         {25: b"\x10\0\x19\0", 33: b"\x12\x34\x56\x78\1\x02\x70\0\0\x09\0\0\0\7\0\0\0"},
     ),
     (
         m.VsModuleWriteReq(
-            operation_length=25, session=1, index=0, module=0x7002, offset=4, data=b"xy"
+            operation_length=1423,
+            session=1,
+            index=0,
+            module=0x7002,
+            offset=4,
+            data=b"xy",
+            reserved_3=bytes(1398),
         ),
-        60,
+        1448,
         {33: b"\1\0\0\0\0\x02\x70\0\0\2\0\4\0\0\0xy"},
     ),
     (
         m.VsModuleCloseReq(session=1, code=0x80000003),
-        61,
+        60,
         {25: b"\x12\0", 33: b"\1\0\0\0\3\0\0\x80"},
     ),
     (
