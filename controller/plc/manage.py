@@ -163,17 +163,18 @@ Plan = Generator[Step, Any, Any]
 class ManageState(Enum):
     """What the machine waits for."""
 
+    IDLE = "nothing to do"
     BETWEEN = "between two steps"
     ASKING = "asking"
     COLLECTING = "collecting"
     RESTARTING = "waiting for the restart"
-    ENDED = "ended"
 
 
 S = ManageState
 BUSY = [S.ASKING, S.COLLECTING, S.RESTARTING]
 
 TABLE = [
+    row("begin", S.IDLE, S.BETWEEN),
     row("ask", S.BETWEEN, S.ASKING, do="send_request"),
     row("answer", S.ASKING, S.BETWEEN, when="is_asked_for", do="take_answer"),
     row("timeout", S.ASKING, "=", when="has_tries_left", do="send_request"),
@@ -188,8 +189,8 @@ TABLE = [
     row("answer", S.RESTARTING, None, when="is_version", do="note_still_there"),
     row("timeout", S.RESTARTING, "=", when="may_still_come", do="poll_version"),
     row("timeout", S.RESTARTING, S.BETWEEN, do="note_no_restart"),
-    row("finish", S.BETWEEN, S.ENDED),
-    row("cancel", [S.BETWEEN, *BUSY], S.ENDED),
+    row("finish", S.BETWEEN, S.IDLE),
+    row("cancel", [S.BETWEEN, *BUSY], S.IDLE),
 ]
 
 
@@ -197,13 +198,13 @@ class Manager(TableMachine):
     """Carries out one plan over one link; `handle_timer` starts it."""
 
     TABLE = TABLE
-    INITIAL = S.BETWEEN
+    INITIAL = S.IDLE
     DEADLINE_S: ClassVar = {
         S.ASKING: ANSWER_WAIT_S,  # each step brings its own
         S.COLLECTING: COLLECT_S,
         S.RESTARTING: RESTART_POLL_S,
     }
-    ENDLESS = (S.BETWEEN, S.ENDED)
+    ENDLESS = (S.IDLE, S.BETWEEN)
 
     def __init__(self, mac: bytes, plan: Plan) -> None:
         super().__init__()
@@ -224,7 +225,7 @@ class Manager(TableMachine):
     @property
     def has_ended(self) -> bool:
         """Ask whether the plan is over."""
-        return bool(self.state is S.ENDED)
+        return bool(self.state is S.IDLE and self._deadline_at is None)
 
     # --- verbs ---
 
@@ -247,8 +248,9 @@ class Manager(TableMachine):
         """Repeat, give up, or begin."""
         if self._deadline_at is None or now < self._deadline_at:
             return []
-        if self.state is S.BETWEEN:
-            self.now, self._deadline_at = now, None
+        if self.state is S.IDLE:
+            self.now = now
+            self.begin()
         else:
             self.out = super().handle_timer(now)
         if self.state is S.BETWEEN:
@@ -259,6 +261,7 @@ class Manager(TableMachine):
         """End now; the failure says what is left behind."""
         if not self.has_ended:
             self.cancel()
+            self._deadline_at = None
             self._plan.close()
             self.out.append(ManageFailed(f"interrupted: {self.stage.value}"))
         return self.drain()
@@ -305,6 +308,10 @@ class Manager(TableMachine):
             self._deadline_at = self.now + self._step.wait_s
 
     # --- triggers (declared for the type checker; the table replaces them) ---
+
+    def begin(self) -> bool:
+        """Begin the plan."""
+        return False
 
     def ask(self) -> bool:
         """Begin an `Ask`."""

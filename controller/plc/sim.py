@@ -228,8 +228,9 @@ class SimPowerline:
 
     def _answer(self, source: int, host: bytes, mme: Mme, now: float) -> None:
         modem = self.modems[source]
+        src = modem.mac  # the answer may make it restart under another address
         for answer in modem.answer(mme, now, self._joined_with(source, now)):
-            frame = modem.frame(host, answer)
+            frame = modem.frame(host, answer, src)
             for extra_s in self.answer_fault(Transit(source, source, frame, now)):
                 self._push(now + ANSWER_S + extra_s, source, frame)
 

@@ -79,6 +79,7 @@ class SimModem:
         self.boot_loader = None if flash else SimBootLoader()
         self._file = pib.to_chain(self.image)
         """The parameter file as it was written last; its header is given back unchanged."""
+        self._committed = b""
         self._code = pib.to_chain(bytes(0x1000), image_type=4)
         self._session: _Session | None = None
         self._staged = bytearray()
@@ -119,6 +120,9 @@ class SimModem:
         """Be deaf for a while."""
         self.restarting_until = now + self.restart_s
         self._session = None
+        committed, self._committed = self._committed, b""
+        if committed:
+            self._keep_file(committed)
         if self.boot_loader is not None:
             self.is_booted = False
             self.boot_loader.restart()
@@ -144,9 +148,9 @@ class SimModem:
             return [wire.CmSetKeyCnf(result=wire.KEY_NOT_APPLIED, your_nonce=mme.my_nonce)]
         return []
 
-    def frame(self, dst: bytes, mme: Mme) -> bytes:
+    def frame(self, dst: bytes, mme: Mme, src: bytes | None = None) -> bytes:
         """Build a frame of this modem, as long as a real one."""
-        built = _built(dst, self.mac, mme)
+        built = _built(dst, src or self.mac, mme)
         return built.ljust(SW_VER_LENGTH, b"\0") if isinstance(mme, vendor.VsSwVerCnf) else built
 
     def _set_key(self, mme: wire.CmSetKeyReq) -> list[Mme]:
@@ -390,9 +394,10 @@ class SimModem:
             self._code = data
             return 0
         try:
-            self._keep_file(data)
+            pib.from_chain(data)
         except WireError:
             return FAILED
+        self._committed = data  # in force after the next restart, as in a real modem
         return 0
 
     def _rd_mod(self, mme: modules.VsRdModReq) -> list[Mme]:

@@ -178,6 +178,8 @@ def test_parameter_block_is_read_and_written() -> None:
     closed = write_pib(wires, pib.to_chain(edited), 1.0)
     assert isinstance(closed, modules.VsModuleCloseCnf)
     assert closed.status == 0
+    assert wires.modems[0].nmk != NMK  # not before the restart
+    ask(wires, vendor.VsRsDevReq(), 1.0)
     assert wires.modems[0].nmk == NMK
 
 
