@@ -48,6 +48,8 @@ COMMANDS = {
     "pev": Command("scene", "pev", "the vehicle on a real interface, its hardware simulated"),
     "decode": Command("listen", "decode", "read the conversation in a capture file"),
     "exi": Command("exi_tool", "exi", "EXI payloads to JSON and back, of any protocol"),
+    "modem": Command("modem_tool", "modem", "look at a powerline modem, prepare it, check it"),
+    "pib": Command("pib_tool", "pib", "parameter files of modems: show, compare, change, check"),
     "config": Command("scene", "config", "print every configuration key with its bounds"),
 }
 

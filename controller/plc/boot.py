@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from controller.errors import WireError
 from controller.plc import pib, wire
 from controller.plc import wire_modules as modules
+from controller.plc.chips import BOOT_LOADER_CLASS
 from controller.plc.manage import (
     READ_WAIT_S,
     Ask,
@@ -31,6 +32,7 @@ from controller.plc.manage import (
     Step,
 )
 from controller.plc.manage_plans import (
+    find,
     identified,
     is_for,
     raise_if_refused,
@@ -82,6 +84,16 @@ def boot(mac: bytes, parameters: bytes, firmware: bytes, session: int) -> Plan:
     yield from _write_memory(mac, code, image, session, memory_type=1, start=True)
     frame: wire.Frame = yield AwaitRestart(at_once=True)
     return identified(frame)
+
+
+def find_and_boot(
+    parameters: bytes, firmware: bytes, session: int, mac: bytes | None = None
+) -> Plan:
+    """Start the one modem that waits in its boot loader."""
+    info = yield from find(mac)
+    if info.chip.device_class != BOOT_LOADER_CLASS:
+        raise ManageError(f"the modem runs already ({info.firmware}): nothing to start")
+    return (yield from boot(info.mac, parameters, firmware, session))
 
 
 def _write_memory(

@@ -285,7 +285,8 @@ def configure(role: str, session: int, mac: bytes | None = None) -> Plan:
     info = yield from find(mac)
     yield from _must_be_writable(info)
     if role not in info.chip.roles:
-        raise ManageError(f"{info.chip.name} cannot be the modem of an {role}: {info.chip.note}")
+        whom = {"evse": "charger", "pev": "vehicle"}[role]
+        raise ManageError(f"{info.chip.name} cannot be a {whom}'s modem: {info.chip.note}")
     before = yield from read_parameters(info.mac)
     try:
         after = pib.patched(before, pib.role_values(role))
@@ -409,7 +410,7 @@ def _after_restart(info: ModemInfo) -> Generator[Step, Any, ModemInfo]:
 def _must_be_writable(info: ModemInfo) -> Generator[Step, Any, None]:
     if info.chip.writes is Writes.NONE:
         raise ManageError(
-            f"the modem is a {info.chip.name} ({info.firmware}): its parameters are read and "
+            f"the modem is of the kind {info.chip.name} ({info.firmware}): its parameters are read and "
             f"written by {info.chip.writes.value}"
         )
     yield Enter(Stage.READING)
