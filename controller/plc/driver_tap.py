@@ -7,7 +7,10 @@ the network namespace in which it was opened.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import struct
 from typing import TYPE_CHECKING
 
 from controller.errors import PortError
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 DEVICE = "/dev/net/tun"
 RECEIVE_SIZE = 2048
+TUNSETCARRIER = 0x400454E2
+"""ioctl: link up or down (linux/if_tun.h)."""
 
 
 class TapLink:
@@ -57,6 +62,11 @@ class TapLink:
             return None
         except OSError as e:
             raise PortError(f"{self.name}: the TAP device is gone: {_text(e)}") from e
+
+    def set_carrier(self, up: bool) -> None:
+        """Show the interface with or without a link (kernels before 4.18 cannot: no error)."""
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self.fileno(), TUNSETCARRIER, struct.pack("@i", up))
 
     def close(self) -> None:
         """Remove the device; closing twice is allowed."""

@@ -410,8 +410,8 @@ def _after_restart(info: ModemInfo) -> Generator[Step, Any, ModemInfo]:
 def _must_be_writable(info: ModemInfo) -> Generator[Step, Any, None]:
     if info.chip.writes is Writes.NONE:
         raise ManageError(
-            f"the modem is of the kind {info.chip.name} ({info.firmware}): its parameters are read and "
-            f"written by {info.chip.writes.value}"
+            f"the modem is of the kind {info.chip.name} ({info.firmware}): its parameters are read "
+            f"and written by {info.chip.writes.value}"
         )
     yield Enter(Stage.READING)
 

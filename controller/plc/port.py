@@ -1,4 +1,4 @@
-"""What the modem cores need from outside: a link that carries Ethernet frames."""
+"""What the modem cores need from outside: a link that carries Ethernet frames, or an SPI device."""
 
 from typing import Protocol
 
@@ -20,3 +20,19 @@ class FrameLink(Protocol):
 
     def close(self) -> None:
         """Release the link; closing twice is allowed."""
+
+
+class SpiPort(Protocol):
+    """A QCA7000/7005 on SPI with its interrupt line."""
+
+    def transfer(self, data: bytes) -> bytes:
+        """Shift out and in at once, chip select low; fewer bytes come back when it failed."""
+
+    def fileno(self) -> int:
+        """File descriptor that is readable after a rising edge of the interrupt line."""
+
+    def take_edges(self) -> int:
+        """Take the edges that waited; returns how many."""
+
+    def close(self) -> None:
+        """Release the device; closing twice is allowed."""
