@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 OK, FOUND = 0, 1
+NID_TEXT = "the nid does not follow from the nmk: chkpib2 and plctool refuse such a file"
 
 EXAMPLES = """\
 examples:
@@ -100,12 +101,12 @@ def run_check(args: argparse.Namespace) -> int:
     for file in args.file:
         data = read_file(file)
         try:
-            pib.from_chain(data)
-            wrong = ""
+            image = pib.from_chain(data)
+            wrong = "" if pib.nid_follows(image) else NID_TEXT
         except WireError as error:
             wrong = str(error)
         verdicts.append((file, wrong))
-        if wrong and args.repair:
+        if wrong not in ("", NID_TEXT) and args.repair:
             repair(file, data)
             verdicts[-1] = (file, "")
     if args.json:

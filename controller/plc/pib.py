@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from controller.errors import ConfigError, WireError
+from controller.plc.wire import nid_from_nmk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +75,6 @@ COEXISTENCE = PibField(0xF5, 1, "coexistence", Kind.NUMBER, "coexistence with ol
 NID = PibField(0xF8, 7, "nid", Kind.HEX, "preferred network identifier")
 AUTO_UPGRADE = PibField(0xFF, 1, "auto-upgrade", Kind.NUMBER, "membership upgrade; 0")
 MEDIUM = PibField(0x109, 1, "medium", Kind.NUMBER, "medium; 1 for the pilot line")
-PRESCALERS = PibField(0x12E8, 1345, "prescalers", Kind.HEX, "transmit level per carrier")
 SLAC_MODE = PibField(0x1653, 1, "slac", Kind.NUMBER, "SLAC: 0 off, 1 vehicle, 2 charger")
 BACKGROUND_HAR = PibField(0x16D2, 1, "background-har", Kind.NUMBER, "0")
 FAST_ASSOCIATE = PibField(0x16D3, 1, "fast-associate", Kind.NUMBER, "1: join at once")
@@ -99,7 +99,6 @@ FIELDS = (
     NID,
     AUTO_UPGRADE,
     MEDIUM,
-    PRESCALERS,
     SLAC_MODE,
     BACKGROUND_HAR,
     FAST_ASSOCIATE,
@@ -150,6 +149,12 @@ def checksum32(data: bytes) -> int:
     for i in range(0, len(data), 4):
         total ^= int.from_bytes(data[i : i + 4], "little")
     return total ^ 0xFFFFFFFF
+
+
+def nid_follows(image: bytes) -> bool:
+    """Ask whether the network identifier derives from the key: chkpib2 and plctool want it so."""
+    nid = read(image, NID)
+    return nid_from_nmk(read(image, NMK), nid[6] >> 4) == nid
 
 
 # --- one image ---------------------------------------------------------------------------------
@@ -386,10 +391,10 @@ def assignment(words: str) -> tuple[PibField, bytes]:
     name, separator, typed = words.partition("=")
     if not separator:
         raise ConfigError(f"{words}: not NAME=VALUE")
+    field = field_named(name)
     if name.lower() not in BY_NAME:
-        value = _hex_bytes(words, typed)
+        value = _hex_bytes(name, typed)
         return replace(field_named(name, len(value)), kind=Kind.HEX), value
-    field = BY_NAME[name.lower()]
     if field in SEALED:
         raise ConfigError(f"{field.name}: follows from the rest and cannot be set")
     return field, _typed(field, typed)
