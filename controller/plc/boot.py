@@ -4,8 +4,7 @@ Such a modem (QCA7000 and 7005 boards without a flash chip, or with an empty one
 loader and sends VS_HOST_ACTION.IND with what it wants, again and again: 0 firmware, 1 to 3 store
 what has changed (after a new key), 5 back to the factory's parameters. The host answers with
 VS_HOST_ACTION.RSP, which ends the asking, and does it. Writing into memory is done with
-VS_WRITE_AND_EXECUTE_APPLET; the frames are those of Debian's plcboot, read off the wire (that tool
-never starts a firmware whose length is a multiple of 1,400; here the last piece always does).
+VS_WRITE_AND_EXECUTE_APPLET; the frames are those of Debian's plcboot, read off the wire.
 """
 
 from __future__ import annotations
@@ -68,7 +67,9 @@ def is_complete(parameters: bytes, firmware: bytes) -> str:
         code = pib.find_image(firmware, pib.TYPE_FIRMWARE)
     except WireError as error:
         return str(error)
-    return "" if code is not None else "the firmware file holds no runtime firmware"
+    if code is None:
+        return "the firmware file holds no runtime firmware"
+    return "" if code.entry != pib.NO_ENTRY else "the firmware has no entry point to start it at"
 
 
 def boot(mac: bytes, parameters: bytes, firmware: bytes, session: int) -> Plan:

@@ -27,6 +27,7 @@ TYPE_SOFTLOADER = 0x0B
 TYPE_MANIFEST = 0x0E
 TYPE_PIB = 0x0F
 NONE = b"\xff\xff\xff\xff"
+NO_ENTRY = 0xFFFFFFFF
 LONGEST_FILE = 1 << 22
 """Firmware files have about 1 MB, parameter files 12 to 32 kB."""
 
@@ -222,7 +223,7 @@ class Image:
     """None in a flat file."""
     address: int = 0
     """Where a modem without flash memory wants it."""
-    entry: int = 0xFFFFFFFF
+    entry: int = NO_ENTRY
     checksum: int = 0
 
 
@@ -332,8 +333,13 @@ def repaired(data: bytes) -> bytes:
         at = following
 
 
-def to_chain(image: bytes, image_type: int = TYPE_PIB, manifest: bytes = b"") -> bytes:
-    """Put an image behind the header of QCA7000 and later files, and a manifest before it."""
+def to_chain(
+    image: bytes, image_type: int = TYPE_PIB, manifest: bytes = b"", entry: int = NO_ENTRY
+) -> bytes:
+    """Put an image behind the header of QCA7000 and later files, and a manifest before it.
+
+    `entry` is where firmware starts.
+    """
     parts = [(TYPE_MANIFEST, manifest)] if manifest else []
     parts.append((image_type, image))
     made, last = b"", NONE
@@ -341,7 +347,7 @@ def to_chain(image: bytes, image_type: int = TYPE_PIB, manifest: bytes = b"") ->
         at = len(made)
         is_last = i == len(parts) - 1
         following = NONE if is_last else (at + HEADER_LENGTH + len(body)).to_bytes(4, "little")
-        made += _header(kind, body, following, last) + body
+        made += _header(kind, body, following, last, entry) + body
         last = at.to_bytes(4, "little")
     return made
 
@@ -434,13 +440,13 @@ def _hex_bytes(name: str, typed: str) -> bytes:
 # --- inside --------------------------------------------------------------------------------------
 
 
-def _header(kind: int, body: bytes, following: bytes, previous: bytes) -> bytes:
+def _header(kind: int, body: bytes, following: bytes, previous: bytes, entry: int) -> bytes:
     header = CHAIN_MAGIC + bytes(HEADER_LENGTH - 4)
     for field, value in (
         (_EXECUTE_MASK, NONE),
         (_IMAGE_LENGTH, len(body).to_bytes(4, "little")),
         (_IMAGE_CHECKSUM, checksum32(body).to_bytes(4, "little")),
-        (_ENTRY, NONE),
+        (_ENTRY, entry.to_bytes(4, "little")),
         (_NEXT, following),
         (_PREVIOUS, previous),
         (_TYPE, kind.to_bytes(4, "little")),

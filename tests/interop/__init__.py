@@ -13,5 +13,6 @@
 | `netns`     | two network namespaces and the veth pair between them |
 | `process`   | child processes with a log, a time limit and a certain end |
 | `wire`      | what was really on the link: a capture, and the time of every answer |
+| `modem`     | the makers' modem tools at our simulated modem, beside `ccs-pilot modem` |
 | `tshark`    | a second opinion on a capture, where tshark is installed |
 """

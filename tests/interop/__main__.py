@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from tests.interop import netns, peer
+from tests.interop import modem, netns, peer
 from tests.interop.session import Role, Setup, Verdict, run_session
 
 TITLES = {
@@ -101,7 +101,7 @@ if __name__ == "__main__":
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, _interrupt)
     try:
-        sys.exit(main(sys.argv[1:]))
+        sys.exit(max(main(sys.argv[1:]), modem.run(sys.argv[1:], say)))
     except KeyboardInterrupt:
         say("interrupted; namespaces and processes are removed")
         sys.exit(130)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FILE = pib.to_chain(SimModem(MACS[0]).image, manifest=b"manifest of a file......")
 CODE = bytes(range(256)) * 22
-FIRMWARE = pib.to_chain(CODE, pib.TYPE_FIRMWARE)
+FIRMWARE = pib.to_chain(CODE, pib.TYPE_FIRMWARE, entry=0x40)
 NMK = bytes(range(16))
 
 
@@ -43,7 +43,7 @@ def test_it_is_seen_in_its_boot_loader() -> None:
 @pytest.mark.parametrize("size", [1, 1399, 1400, 1401, 2800, 5632])
 def test_it_is_started_whatever_the_length_of_its_firmware(size: int) -> None:
     wires = flashless()
-    firmware = pib.to_chain((CODE[:size] + bytes(-size % 4)), pib.TYPE_FIRMWARE)
+    firmware = pib.to_chain(CODE[:size] + bytes(-size % 4), pib.TYPE_FIRMWARE, entry=0x40)
     info = result(carry_out(boot.find_and_boot(FILE, firmware, 5), wires))
     assert info.firmware.startswith("MAC-QCA7420")
     assert wires.modems[0].is_booted
@@ -69,6 +69,7 @@ def test_silence_while_it_is_written_ends_it() -> None:
     [
         (b"", FIRMWARE, "checksum"),
         (FILE, FILE, "no runtime firmware"),
+        (FILE, pib.to_chain(CODE, pib.TYPE_FIRMWARE), "no entry point"),
         (FILE, FIRMWARE[:-4], "damaged"),
         (FIRMWARE, FIRMWARE, "no parameter block"),
     ],
