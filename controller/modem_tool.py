@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from controller import modem_view as view
 from controller.errors import ConfigError, PortError, WireError
+from controller.loop import Loop
 from controller.modem_run import (
     InterruptedPlanError,
     carry_out,
@@ -241,6 +242,26 @@ def run_boot(args: argparse.Namespace) -> int:
     return OK
 
 
+def run_bridge(args: argparse.Namespace) -> int:
+    """Drive a modem on SPI and be its network interface, until Ctrl-C."""
+    from controller.plc.driver_spi import SpiBridge, open_spi
+    from controller.plc.driver_tap import open_tap
+
+    port = open_spi(args.device, args.gpio, chip=args.chip, speed_hz=args.speed)
+    loop = Loop()
+    try:
+        tap = open_tap(args.tap)
+        try:
+            SpiBridge(loop, port, tap, lambda line: note(f"{args.tap}: {line}"))
+            loop.run()
+        finally:
+            tap.close()
+    finally:
+        port.close()
+        loop.close()
+    return OK
+
+
 # --- the command line ----------------------------------------------------------------------------
 
 
@@ -273,6 +294,7 @@ ACTIONS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "audit": (run_audit, "keys that everybody has, wrong role, firmware that fails"),
     "check": (run_check, "is the network interface fit: address, link, nobody else talking"),
     "boot": (run_boot, "start a modem without flash memory from files"),
+    "bridge": (run_bridge, "drive a QCA7000/7005 on SPI without a kernel driver (a TAP device)"),
 }
 
 
@@ -335,6 +357,14 @@ def _boot_arguments(action: argparse.ArgumentParser) -> None:
     action.add_argument("--firmware", metavar="FILE", type=Path, required=True, help=".nvm file")
 
 
+def _bridge_arguments(action: argparse.ArgumentParser) -> None:
+    action.add_argument("--device", default="/dev/spidev0.0", help="default: %(default)s")
+    action.add_argument("--chip", default="/dev/gpiochip0", help="default: %(default)s")
+    action.add_argument("--gpio", type=int, default=23, help="interrupt line (%(default)s)")
+    action.add_argument("--speed", type=int, default=8_000_000, help="in Hz (%(default)s)")
+    action.add_argument("--tap", default="plc0", help="interface to make (%(default)s)")
+
+
 SPECIAL: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "key": _key_arguments,
     "backup": _file_argument,
@@ -343,6 +373,7 @@ SPECIAL: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "audit": _audit_arguments,
     "check": _check_arguments,
     "boot": _boot_arguments,
+    "bridge": _bridge_arguments,
 }
 
 

@@ -170,7 +170,10 @@ class Modem(TableMachine):
             return
         if self.link_up and self.now - self._link_heard_at >= LINK_SILENT_S:
             self._set_link(up=False)
-        self._poll_at = self.now + (LINK_WATCH_S if self.link_up else LINK_POLL_S)
+        self._poll_at = self.now + LINK_POLL_S
+        if self.link_up:
+            silent_at = self._link_heard_at + LINK_SILENT_S
+            self._poll_at = min(self.now + LINK_WATCH_S, silent_at)
         self.out.append(self._link_request)
 
     def _note_link(self, up: bool) -> None:

@@ -7,24 +7,33 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import controller
 from controller.machine import TableMachine, mermaid
-from controller.plc import modem
+from controller.plc import manage, modem, spi
+from controller.plc.manage import Manager
 from controller.plc.modem import Modem
+from controller.plc.spi import QcaSpi
 from controller.slac import timing
 from controller.slac.evse import EvseSlac
 from controller.slac.evse_run import EvseRun
 from controller.slac.pev import PevSlac
 
+if TYPE_CHECKING:
+    from types import ModuleType
+
 ROOT = Path(controller.__file__).parent
 MACHINES: dict[str, list[type[TableMachine]]] = {
-    "plc/README.md": [Modem],
+    "plc/README.md": [Modem, Manager, QcaSpi],
     "slac/README.md": [EvseSlac, EvseRun, PevSlac],
 }
-TIMERS = {"plc/README.md": modem, "slac/README.md": timing}
+TIMERS: dict[str, dict[str, ModuleType]] = {
+    "plc/README.md": {"timing": modem, "timing manage": manage, "timing spi": spi},
+    "slac/README.md": {"timing": timing},
+}
 
 
 def timer_table(source: Path) -> str:
@@ -43,7 +52,8 @@ def generated(name: str) -> dict[str, str]:
     parts = {
         f"diagram {cls.__name__}": f"```mermaid\n{mermaid(cls)}```\n" for cls in MACHINES[name]
     }
-    parts["timing"] = timer_table(Path(str(TIMERS[name].__file__)))
+    for part, module in TIMERS[name].items():
+        parts[part] = timer_table(Path(str(module.__file__)))
     return parts
 
 
