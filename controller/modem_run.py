@@ -191,13 +191,21 @@ def open_links(args: argparse.Namespace) -> dict[str, FrameLink]:
     names = [n for n in driver_interface.interfaces() if driver_interface.is_up(n)]
     if not names:
         raise PortError("no Ethernet interface is up: plug the modem in, or name one with -i")
-    return {name: AfPacketLink(name) for name in names}
+    links: dict[str, FrameLink] = {}
+    try:
+        for name in names:
+            links[name] = AfPacketLink(name)
+    except PortError:
+        for link in links.values():
+            link.close()
+        raise
+    return links
 
 
 def survey(args: argparse.Namespace) -> dict[str, list[ModemInfo]]:
     """Ask on every interface; those without a modem are left out. Raises PortError."""
-    runner = Runner()
     links = open_links(args)
+    runner = Runner()
     for name, link in links.items():
         runner.add(name, link, plans.survey(args.modem))
     runner.run()
@@ -219,8 +227,9 @@ def carry_out(args: argparse.Namespace, plan: Callable[[], Plan]) -> tuple[str, 
         if len(found) > 1:
             raise PortError(f"modems answer on {', '.join(found)}: choose one with -i")
         (args.interface,) = found
+    links = open_links(args)
     runner = Runner(getattr(args, "backup_to", None))
-    for name, link in open_links(args).items():
+    for name, link in links.items():
         runner.add(name, link, plan())
     runner.run()
     for reason in runner.failures.values():
