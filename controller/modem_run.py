@@ -210,9 +210,11 @@ def survey(args: argparse.Namespace) -> dict[str, list[ModemInfo]]:
         runner.add(name, link, plans.survey(args.modem))
     runner.run()
     found = {name: told for name, told in runner.results.items() if told}
-    if not found:
-        for reason in runner.failures.values():
+    for reason in runner.failures.values():
+        if not found:
             raise PortError(reason)
+        note(reason)
+    if not found:
         raise PortError(
             f"no modem answers on {', '.join(links)}: is it powered, is it connected, "
             "is it in its boot loader (ccs-pilot modem boot)?"

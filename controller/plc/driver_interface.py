@@ -32,7 +32,8 @@ SYS, PROC, RUN = Path("/sys/class/net"), Path("/proc"), Path("/run")
 
 def interfaces() -> list[str]:
     """Names of the Ethernet interfaces of this host that a modem may be behind."""
-    return [name for _, name in sorted(socket.if_nameindex()) if _hardware(name)[0] == ARPHRD_ETHER]
+    names = [name for _, name in sorted(socket.if_nameindex())]
+    return [n for n in names if _hardware(n)[0] == ARPHRD_ETHER and not _ask(n, SIOCGIWNAME)]
 
 
 def is_up(name: str) -> bool:
