@@ -276,7 +276,7 @@ class Manager(TableMachine):
             except StopIteration as stop:
                 self.out.append(ManageDone(stop.value))
                 self.finish()
-            except ManageError as error:
+            except (ManageError, WireError) as error:  # what a modem sends never raises
                 self.out.append(ManageFailed(str(error)))
                 self.finish()
             else:

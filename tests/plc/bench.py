@@ -34,11 +34,14 @@ class Bench:
         core: Any,  # noqa: ANN401
         wires: SimPowerline,
         lose: Callable[[bytes], bool] = lambda frame: False,
+        change: Callable[[bytes], bytes] = lambda frame: frame,
     ) -> None:
         self.core = core
         self.wires = wires
         self.lose = lose
         """Say whether a frame of ours, or one for us, is lost."""
+        self.change = change
+        """Damage a frame for us."""
         self.now = 0.0
         self.out: list[Output] = []
         self.sent: list[bytes] = []
@@ -54,7 +57,7 @@ class Bench:
             assert self.now < LONGEST_S, "it does not end"
             for index, frame in self.wires.handle_timer(self.now):
                 if index == 0 and not self.lose(frame):
-                    self._carry(self.core.receive_frame(frame, self.now))
+                    self._carry(self.core.receive_frame(self.change(frame), self.now))
             self._carry(self.core.handle_timer(self.now))
         return self.out
 

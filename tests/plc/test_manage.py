@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from controller.plc.manage import (
     RESTART_MAX_S,
     Ask,
     KeepParameters,
+    ManageDone,
     ManageFailed,
     Manager,
     Plan,
@@ -312,3 +314,28 @@ def test_answers_of_others_are_not_taken() -> None:
         assert not core.has_ended
     core.receive_frame(wire.build(HOST, MACS[0], answer), 0.2)
     assert core.has_ended
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_damaged_answers_end_a_plan_but_never_raise(seed: int) -> None:
+    """What the modem holds afterwards is the old block or the new one, whatever was received."""
+    source = random.Random(seed)
+
+    def change(frame: bytes) -> bytes:
+        if source.random() < 0.8:
+            return frame
+        damaged = bytearray(frame[: source.choice([len(frame), source.randrange(len(frame))])])
+        for _ in range(source.randrange(4)):
+            if len(damaged) > 14:
+                damaged[source.randrange(14, len(damaged))] = source.randrange(256)
+        return bytes(damaged)
+
+    wires = line(slac_mode=pib.SLAC_OFF)
+    old = wires.modems[0].image
+    new = pib.from_chain(pib.patched(pib.to_chain(old), pib.role_values("evse")))
+    bench = carry_out(plans.configure("evse", 7), wires, change=change)
+    assert isinstance(bench.out[-1], ManageDone | ManageFailed)
+    wires.modems[0].restart(bench.now)
+    assert wires.modems[0].image in (old, new)
+    if isinstance(bench.out[-1], ManageDone):
+        assert wires.modems[0].image == new
