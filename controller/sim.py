@@ -219,11 +219,11 @@ class World:
 
 IPC_S = 0.0002
 """From one process to the other; measured on Unix sockets: below 0.1 ms."""
-RESTING_PERIOD_S = 0.09
+RESTING_PERIOD_S = 0.098
 """Frames of a settled realtime core in virtual time: within the 100 ms that a permit lasts."""
 FRESH_S = 0.03
 """Inputs older than this are read anew before anything is decided; a real period is 5 ms."""
-BEAT_S = 0.05
+BEAT_S = 0.058
 """Heartbeats in virtual time, where nothing is ever late: one within the 60 ms of the interlock."""
 
 
