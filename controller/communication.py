@@ -208,7 +208,7 @@ class EvseCommunication(Communication):
         self.session = Secc(SeccConfig(nameplate, plate.evse_id.encode()), rng=rng)
         super().__init__(
             {
-                PilotChanged: (self.station, self.session),
+                PilotChanged: (self.station, self.slac, self.session),
                 PowerReport: (self.session,),
                 InterlockReport: (self.station, self.session),
                 **shared_routes(self),
