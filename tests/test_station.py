@@ -34,12 +34,15 @@ from controller.signals import (
     V2gPhaseChanged,
     WatchLink,
 )
-from controller.slac.timing import TT_MATCH_JOIN_S
-from controller.station import (
+from controller.slac.timing import (
     C_SEQU_RETRY,
+    T_CONN_INIT_HLC_S,
+    T_STEP_EF_S,
+    TT_MATCH_JOIN_S,
+)
+from controller.station import (
     NORMAL_END,
     OSCILLATOR_RETAIN_S,
-    T_STEP_EF_S,
     EvseState,
     EvseStation,
     PevState,
