@@ -15,6 +15,7 @@ from controller.machine import TableMachine, mermaid
 from controller.plc import modem
 from controller.plc.modem import Modem
 from controller.slac import timing
+from controller.slac.amp_map import AmplitudeMap
 from controller.slac.evse import EvseSlac
 from controller.slac.evse_run import EvseRun
 from controller.slac.pev import PevSlac
@@ -22,7 +23,7 @@ from controller.slac.pev import PevSlac
 ROOT = Path(controller.__file__).parent
 MACHINES: dict[str, list[type[TableMachine]]] = {
     "plc/README.md": [Modem],
-    "slac/README.md": [EvseSlac, EvseRun, PevSlac],
+    "slac/README.md": [EvseSlac, EvseRun, PevSlac, AmplitudeMap],
 }
 TIMERS = {"plc/README.md": modem, "slac/README.md": timing}
 
