@@ -193,7 +193,7 @@ FAULTS = (
     Fault(
         "charger silent",
         silence("evse"),
-        "did not answer|no charger|opened no connection|no powerline link|unplugged",
+        "did not answer|no charger|opened no connection|no powerline link|withdrew|unplugged",
         patience_s=14.0,
         off_s=MESSAGE_S,
         safe_s=3.0,
