@@ -246,6 +246,10 @@ class PevSlac(SlacCore):
         """Ask whether a sound is still to be sent."""
         return self._sounds_left > 0
 
+    def is_in_network(self) -> bool:
+        """Ask whether the own modem was given the charger's network."""
+        return bool(self.nmk)
+
     def is_report_valid(self) -> bool:
         """Ask whether a report is about our sounds."""
         return self.is_own_run() and self.rx.mme.source_address == self.mac
@@ -437,10 +441,9 @@ class PevSlac(SlacCore):
         self.out.append(SetModemKey(self.nid, self.nmk))
 
     def leave(self) -> None:
-        """Leave the charger's network, if the modem has its key: with a random one."""
-        if self.nmk:
-            nmk = self._rng(wire.NMK_LENGTH)
-            self.out.append(SetModemKey(wire.nid_from_nmk(nmk), nmk))
+        """Leave the charger's network: the own modem gets a random one."""
+        nmk = self._rng(wire.NMK_LENGTH)
+        self.out.append(SetModemKey(wire.nid_from_nmk(nmk), nmk))
         self.nid = self.nmk = b""
         self._link_up = False
         self.map.end()

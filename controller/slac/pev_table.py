@@ -24,6 +24,7 @@ class PevSlacState(Enum):
     MATCHED = "matched"
     PAUSED = "pause before the next try"
     FAILED = "failed"
+    LEAVING = "leaving the network"
 
 
 S = PevSlacState
@@ -35,7 +36,10 @@ REFUSED = [S.WAIT_READY, S.WAIT_VALIDATED]
 NEXT = ["take_next", "send_validate_req"]
 
 TABLE = [
-    row("stop", ANY, S.IDLE, do=["open_s2", "leave"]),
+    row("stop", S.LEAVING, None),
+    row("stop", ANY, S.LEAVING, when="is_in_network", do="open_s2"),
+    row("stop", ANY, S.IDLE, do="open_s2"),
+    row("timeout", S.LEAVING, S.IDLE, do="leave"),  # TP_match_leave
     row("start", ANY, S.WAIT_PARM_CNF, do=["begin_all", "begin_try", "send_parm_req"]),
     row("parm_cnf", S.WAIT_PARM_CNF, S.STARTING, when="is_own_run", do="note_parameters"),
     row("timeout", S.WAIT_PARM_CNF, "=", when="has_retries_left", do="repeat_parm_req"),
@@ -85,4 +89,5 @@ DEADLINE_S = {
     S.WAIT_MATCH_CNF: timing.TT_MATCH_RESPONSE_S,
     S.WAIT_KEY: timing.PEV_WAIT_KEY_S,
     S.PAUSED: timing.TT_MATCHING_RATE_S,
+    S.LEAVING: timing.PEV_LEAVE_S,
 }

@@ -104,6 +104,9 @@ EVSE_LAST_SESSION_S = 14.0
 """A run that began in time may end after TT_EVSE_SLAC_init: 1.0 + 0.6 + 0.6 + 10 s and some."""
 PEV_WAIT_KEY_S = 10.0
 """For the own modem to take the charger's key; `plc.modem` reports a failure before."""
+PEV_LEAVE_S = 0.8
+"""The vehicle leaves the network so long after its end: the last TCP segments need the link, and
+TP_match_leave allows 1 s."""
 PEV_CLEAR_LEAD_DB = 5.0
 """Ahead of the next charger by this, the nearest one is found without validation: where two
 chargers were captured answering one car, the right one was 5.5 and 20.7 dB ahead."""

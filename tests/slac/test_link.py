@@ -123,6 +123,7 @@ def test_pilot_without_oscillator_ends_matching_and_leaves_the_network() -> None
     plug.duty = 0.0
     plug._pilot()
     assert plug.stations[id(plug.pev)].state is PevState.WAITING
+    plug.advance(timing.TP_MATCH_LEAVE_S)
     assert len(plug.pev.facts(SetModemKey)) == keys + 1
 
 
