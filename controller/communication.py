@@ -56,6 +56,8 @@ from controller.signals import (
     V2gPhaseChanged,
     WatchLink,
 )
+from controller.slac import attenuation
+from controller.slac.choice import Policy
 from controller.slac.evse import EvseSlac
 from controller.slac.pev import PevSlac
 from controller.station import EvseStation, PevStation, Station
@@ -195,7 +197,12 @@ class EvseCommunication(Communication):
         self.with_modem = config.plc.modem != "none"
         self.station = EvseStation(slac=self.with_modem)
         self.modem = Modem(mac)
-        self.slac = EvseSlac(mac, rng)
+        self.slac = EvseSlac(
+            mac,
+            rng,
+            attenuation.flat(config.slac.attenuation_db),
+            receive_path_db=config.slac.receive_path_db,
+        )
         self.sdp = SdpServer(address, port)
         plate = config.charger
         nameplate = PowerEnvelope(
@@ -208,7 +215,7 @@ class EvseCommunication(Communication):
         self.session = Secc(SeccConfig(nameplate, plate.evse_id.encode()), rng=rng)
         super().__init__(
             {
-                PilotChanged: (self.station, self.session),
+                PilotChanged: (self.station, self.slac, self.session),
                 PowerReport: (self.session,),
                 InterlockReport: (self.station, self.session),
                 **shared_routes(self),
@@ -225,7 +232,7 @@ class PevCommunication(Communication):
         self.with_modem = config.plc.modem != "none"
         self.station = PevStation(slac=self.with_modem)
         self.modem = Modem(mac)
-        self.slac = PevSlac(mac, rng)
+        self.slac = PevSlac(mac, rng, Policy(config.slac.matching))
         self.sdp = SdpClient()
         self.session = Evcc(
             EvccConfig(

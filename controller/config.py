@@ -149,6 +149,30 @@ class PlcSection:
 
 
 @dataclass(frozen=True, slots=True)
+class ChargerSlacSection:
+    """[slac] of a charger: what is reported of the vehicle's sounds."""
+
+    attenuation_db: float = number(
+        20.0, 1, 100, "attenuation reported to the vehicle when the modem measures none"
+    )
+    receive_path_db: float = number(
+        0.0, 0, 30, "share of the own coupling in what the modem measures; is subtracted"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CarSlacSection:
+    """[slac] of a car: which charger is taken."""
+
+    matching: str = choice(
+        "field",
+        ("field", "standard"),
+        "field: the nearest charger, validated only in doubt; "
+        "standard: none above 20 dB, and those above 10 dB validated (finds few real chargers)",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class RealtimeSection:
     """[realtime]: the hard-timed process."""
 
@@ -171,6 +195,7 @@ class ChargerConfig:
 
     charger: ChargerSection = field(default_factory=ChargerSection)
     plc: PlcSection = field(default_factory=PlcSection)
+    slac: ChargerSlacSection = field(default_factory=ChargerSlacSection)
     realtime: RealtimeSection = field(default_factory=RealtimeSection)
     site: SiteSection = field(default_factory=SiteSection)
 
@@ -224,6 +249,7 @@ class CarConfig:
     car: CarSection = field(default_factory=CarSection)
     battery: BatterySection = field(default_factory=BatterySection)
     plc: PlcSection = field(default_factory=PlcSection)
+    slac: CarSlacSection = field(default_factory=CarSlacSection)
     realtime: RealtimeSection = field(default_factory=RealtimeSection)
 
     def with_target(self, soc_percent: float) -> CarConfig:

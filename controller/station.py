@@ -7,7 +7,8 @@ interlock decides. Unplugging wins in every state and is therefore the first row
 
 After a session the charger keeps its oscillator for 1.5 s [V2G-DC-968], then goes to B1 and stays
 there until the vehicle is unplugged: no automatic new start (Design Guide for CCS, B2 to B1). A
-failed SLAC is tried again, behind a step through state F (T_step_EF), C_sequ_retry times.
+failed SLAC, or a match that brings no powerline link (its last message may be lost, so only the
+link tells), is tried again, behind a step through state F (T_step_EF), C_sequ_retry times.
 
 As long as no connection is open, the station itself heeds a stop and, in the vehicle, the loss of
 the 5 % pilot: nobody else would. From then on the V2G session ends in good order and reports.
@@ -48,7 +49,12 @@ from controller.signals import (
     V2gPhaseChanged,
     WatchLink,
 )
-from controller.slac.timing import TT_MATCH_JOIN_S
+from controller.slac.timing import (
+    C_SEQU_RETRY,
+    T_CONN_INIT_HLC_S,
+    T_STEP_EF_S,
+    TT_MATCH_JOIN_S,
+)
 from controller.v2g.timing import V2G_SECC_COMMUNICATION_SETUP_S
 
 if TYPE_CHECKING:
@@ -56,10 +62,6 @@ if TYPE_CHECKING:
 
 OSCILLATOR_RETAIN_S = 1.5
 """Oscillator kept after SessionStop, so that the vehicle sees B2 while it opens. [V2G-DC-968]"""
-T_STEP_EF_S = 4.0
-"""State F between two tries, so that the vehicle begins anew. ISO 15118-3 Table 3: 4 s at least."""
-C_SEQU_RETRY = 2
-"""Tries of SLAC behind a step through state F, after the first (ISO 15118-3 Table 3)."""
 
 NORMAL_END = "session ended normally"
 
@@ -265,6 +267,7 @@ class EvseState(Enum):
     OUT_OF_SERVICE = "out of service"
     MATCHING = "matching"
     STEPPING = "stepping through F"
+    RESUMING = "steady pilot after F"
     JOINING = "joining"
     WAITING = "waiting for the vehicle's connection"
     CONNECTED = "connected"
@@ -273,7 +276,7 @@ class EvseState(Enum):
 
 
 E = EvseState
-STARTING = [E.MATCHING, E.STEPPING, E.JOINING, E.WAITING]
+STARTING = [E.MATCHING, E.STEPPING, E.RESUMING, E.JOINING, E.WAITING]
 PLUGGED = [*STARTING, E.CONNECTED, E.RETAINING, E.ENDED]
 STEP = ["count_try", "stop_slac", "not_available"]
 DIRECT = ["begin", "drive_digital", "start_sdp"]
@@ -300,9 +303,12 @@ class EvseStation(Station):
         row("slac_matched", E.MATCHING, E.JOINING, do="watch_link"),
         row("slac_failed", E.MATCHING, E.STEPPING, "may_retry", STEP),
         row("slac_failed", E.MATCHING, E.ENDED, do=STEADY_END),
-        row("timeout", E.STEPPING, E.MATCHING, do=["drive_digital", "start_slac"]),  # T_step_EF
+        row("slac_matched", E.JOINING, "="),  # the vehicle began anew: our confirm was lost
+        row("timeout", E.STEPPING, E.RESUMING, do="steady"),  # T_step_EF
+        row("timeout", E.RESUMING, E.MATCHING, do=["drive_digital", "start_slac"]),
         row("link_up", E.JOINING, E.WAITING, do="start_sdp"),
-        row("timeout", E.JOINING, E.ENDED, do=["note_no_link", *STEADY_END[1:]]),  # TT_match_join
+        row("timeout", E.JOINING, E.STEPPING, "may_retry", STEP),  # TT_match_join
+        row("timeout", E.JOINING, E.ENDED, do=["note_no_link", *STEADY_END[1:]]),
         row("connected", E.WAITING, E.CONNECTED),
         row("timeout", E.WAITING, E.ENDED, do=["note_no_vehicle", *STEADY_END[1:]]),  # [V2G2-714]
         row("link_down", E.WAITING, E.JOINING, do="stop_sdp"),  # a modem restarts once more
@@ -314,6 +320,7 @@ class EvseStation(Station):
     INITIAL = E.UNPLUGGED
     DEADLINE_S: ClassVar = {
         E.STEPPING: T_STEP_EF_S,
+        E.RESUMING: T_CONN_INIT_HLC_S,
         E.JOINING: TT_MATCH_JOIN_S,
         E.WAITING: V2G_SECC_COMMUNICATION_SETUP_S,
         E.RETAINING: OSCILLATOR_RETAIN_S,
@@ -406,13 +413,13 @@ class PevStation(Station):
         row("digital", FREE, P.DISCOVERING, "without_modem", ["begin", "start_sdp"]),
         row("digital", FREE, P.MATCHING, do=["begin", "start_slac"]),
         row("plugged", P.UNPLUGGED, P.WAITING, do="begin"),
-        row("stop", [P.WAITING, *SEARCHING], P.ENDED, do=VEHICLE_END),
+        row("stop", [P.WAITING, *SEARCHING, P.UNMATCHED], P.ENDED, do=VEHICLE_END),
         row("plugged", SEARCHING, P.WAITING, do=["note_reason", "stop_slac", "stop_sdp"]),
         row("slac_matched", P.MATCHING, P.JOINING, do="watch_link"),
         row("slac_failed", P.MATCHING, P.UNMATCHED, do=VEHICLE_END),
         row("plugged", P.UNMATCHED, P.WAITING),  # state F: the charger wants to begin anew
         row("link_up", P.JOINING, P.DISCOVERING, do="start_sdp"),
-        row("timeout", P.JOINING, P.ENDED, do=["note_no_link", *VEHICLE_END[1:]]),  # TT_match_join
+        row("timeout", P.JOINING, P.UNMATCHED, do=["note_no_link", *VEHICLE_END[1:]]),
         row("sdp_failed", P.DISCOVERING, P.ENDED, do=VEHICLE_END),
         row("connected", P.DISCOVERING, P.CONNECTED),
         row("v2g_ended", [P.DISCOVERING, P.CONNECTED], P.ENDED, do=VEHICLE_END),

@@ -172,7 +172,7 @@ BOTH: list[tuple[Output, set[str]]] = [
     (StationChanged("x"), set()),
 ]
 EVSE: list[tuple[Output, set[str]]] = [
-    (PLUG, {"station", "session"}),
+    (PLUG, {"station", "slac", "session"}),
     (REALTIME_GONE, {"station", "session"}),
     (EmergencyStop("x"), {"session"}),
     (DIGITAL, set()),

@@ -125,7 +125,11 @@ CURVE = "[battery]\nvoltage_v = "
 @pytest.mark.parametrize(
     ("cls", "text", "complaint"),
     [
-        (CarConfig, "[boat]\n", "[boat]: unknown section; allowed: car, battery, plc, realtime"),
+        (
+            CarConfig,
+            "[boat]\n",
+            "[boat]: unknown section; allowed: car, battery, plc, slac, realtime",
+        ),
         (CarConfig, "[batery]\n", '[batery]: unknown section; did you mean "battery"? allowed'),
         (CarConfig, "car = 3\n", "car: must be a section, written as [car]"),
         (CarConfig, "[[car]]\n", "car: must be a section, written as [car]"),

@@ -34,12 +34,15 @@ from controller.signals import (
     V2gPhaseChanged,
     WatchLink,
 )
-from controller.slac.timing import TT_MATCH_JOIN_S
-from controller.station import (
+from controller.slac.timing import (
     C_SEQU_RETRY,
+    T_CONN_INIT_HLC_S,
+    T_STEP_EF_S,
+    TT_MATCH_JOIN_S,
+)
+from controller.station import (
     NORMAL_END,
     OSCILLATOR_RETAIN_S,
-    T_STEP_EF_S,
     EvseState,
     EvseStation,
     PevState,
@@ -99,6 +102,8 @@ EVSE_SIGNALS: dict[str, Output] = {
     "phase": PHASE,
     "start": StartSlac(),
 }
+TIME = StationChanged("time passes", "")
+"""Stands for the present state's deadline in a way."""
 GONE = {"unplug": E.UNPLUGGED, "plug A2": E.UNPLUGGED}
 NO_START = {**GONE, "fault": E.ENDED, "stop": E.ENDED}
 EVSE_NEXT: dict[EvseState, dict[str, EvseState]] = {
@@ -116,6 +121,7 @@ EVSE_NEXT: dict[EvseState, dict[str, EvseState]] = {
         "modem failed": E.STEPPING,
     },
     E.STEPPING: NO_START,
+    E.RESUMING: NO_START,
     E.JOINING: {**NO_START, "up": E.WAITING},
     E.WAITING: {**NO_START, "made": E.CONNECTED, "down": E.JOINING},
     E.CONNECTED: {**GONE, "normal": E.RETAINING, "abnormal": E.ENDED, "down": E.ENDED},
@@ -123,8 +129,9 @@ EVSE_NEXT: dict[EvseState, dict[str, EvseState]] = {
     E.ENDED: GONE,
 }
 EVSE_TIMEOUT = {
-    E.STEPPING: (T_STEP_EF_S, E.MATCHING),
-    E.JOINING: (TT_MATCH_JOIN_S, E.ENDED),
+    E.RESUMING: (T_CONN_INIT_HLC_S, E.MATCHING),
+    E.STEPPING: (T_STEP_EF_S, E.RESUMING),
+    E.JOINING: (TT_MATCH_JOIN_S, E.STEPPING),
     E.WAITING: (V2G_SECC_COMMUNICATION_SETUP_S, E.ENDED),
     E.RETAINING: (OSCILLATOR_RETAIN_S, E.ENDED),
 }
@@ -133,6 +140,7 @@ EVSE_WAY: dict[EvseState, list[Output]] = {
     E.OUT_OF_SERVICE: [FAULT],
     E.MATCHING: [PLUG],
     E.STEPPING: [PLUG, SLAC_FAILED],
+    E.RESUMING: [PLUG, SLAC_FAILED, TIME],
     E.JOINING: [PLUG, MATCHED],
     E.WAITING: [PLUG, MATCHED, UP],
     E.CONNECTED: [PLUG, MATCHED, UP, MADE],
@@ -178,7 +186,7 @@ PEV_NEXT: dict[PevState, dict[str, PevState]] = {
         "stop": P.ENDED,
     },
     P.CONNECTED: {"out": P.UNPLUGGED, "normal": P.ENDED, "abnormal": P.ENDED},
-    P.UNMATCHED: {"out": P.UNPLUGGED, "in": P.WAITING},
+    P.UNMATCHED: {"out": P.UNPLUGGED, "in": P.WAITING, "stop": P.ENDED},
     P.ENDED: {"out": P.UNPLUGGED},
 }
 PEV_WAY: dict[PevState, list[Output]] = {
@@ -197,7 +205,10 @@ def go(station: Station, way: list[Output], now: float = 10.0) -> list[Output]:
     """Feed signals a second apart; returns what the last one caused."""
     out: list[Output] = []
     for number, signal in enumerate(way):
-        out = station.receive_signal(signal, now + number)
+        if signal is TIME:
+            out = station.handle_timer(station.next_timer() or 0.0)
+        else:
+            out = station.receive_signal(signal, now + number)
     return out
 
 
@@ -216,7 +227,8 @@ def test_charger(state: EvseState, name: str) -> None:
     assert station.state is expected
     if expected is state:
         assert out == []
-        assert station.next_timer() == deadline  # unrelated input never re-arms
+        if (state, name) != (E.JOINING, "matched"):  # the vehicle began anew
+            assert station.next_timer() == deadline  # unrelated input never re-arms
         if name != "phase":
             assert station.phase is phase
     else:
@@ -251,7 +263,10 @@ def test_chargers_deadlines(state: EvseState) -> None:
         return
     wait_s, then = EVSE_TIMEOUT[state]
     due = 10.0 + len(way) - 1 + wait_s
-    assert station.next_timer() == due
+    if TIME in way:
+        due = 11.0 + T_STEP_EF_S + wait_s
+    assert station.next_timer() == pytest.approx(due)
+    due = station.next_timer() or 0.0
     assert station.handle_timer(due - 0.001) == []
     assert station.state is state
     station.handle_timer(due)
@@ -263,7 +278,7 @@ def test_vehicles_deadline() -> None:
     go(station, PEV_WAY[P.JOINING], 10.0)
     assert station.next_timer() == 11.0 + TT_MATCH_JOIN_S
     out = station.handle_timer(11.0 + TT_MATCH_JOIN_S)
-    assert station.state is P.ENDED
+    assert station.state is P.UNMATCHED  # the charger may begin anew
     assert SessionEnded(f"no powerline link within {TT_MATCH_JOIN_S:g} s", False) in out
 
 
@@ -411,10 +426,34 @@ def test_slac_is_tried_again_and_then_given_up() -> None:
         due = station.next_timer()
         assert due == 1.0 + T_STEP_EF_S
         out = station.handle_timer(due)
+        assert out == [DutyRequest(DUTY_STEADY_HIGH), StationChanged("steady pilot after F", "")]
+        out = station.handle_timer(due + T_CONN_INIT_HLC_S)
         assert out == [DutyRequest(DUTY_DIGITAL), StartSlac(), StationChanged("matching", "")]
     out = station.receive_signal(SLAC_FAILED, 100.0)
     assert station.state is E.ENDED
     assert SessionEnded("nobody", normal=False) in out
+
+
+def test_match_without_link_is_tried_again_and_then_given_up() -> None:
+    station = EvseStation()
+    go(station, [PLUG, MATCHED])
+    for _ in range(C_SEQU_RETRY):
+        out = go(station, [TIME])
+        assert out[-1] == StationChanged("stepping through F", "")
+        assert [StopSlac(), DutyRequest(DUTY_STEADY_LOW)] == out[-3:-1]
+        go(station, [TIME, TIME])
+        assert station.receive_signal(MATCHED, station.now) != []
+        assert station.state is E.JOINING
+    out = go(station, [TIME])
+    assert station.state is E.ENDED
+    assert SessionEnded(f"no powerline link within {TT_MATCH_JOIN_S:g} s", False) in out
+
+
+def test_second_match_of_the_same_vehicle_waits_anew_for_the_link() -> None:
+    station = EvseStation()
+    go(station, [PLUG, MATCHED], 10.0)
+    station.receive_signal(MATCHED, 15.0)
+    assert station.next_timer() == 15.0 + TT_MATCH_JOIN_S
 
 
 def test_tries_are_counted_per_plug_in() -> None:

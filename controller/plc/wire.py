@@ -56,6 +56,10 @@ KEY_ACCEPTED = 1
 """CM_SET_KEY.CNF as QCA modems mean it: 354 of 356 captured confirms of a key that then worked;
 the standard (and Wireshark) call 1 a failure."""
 
+VALIDATE_NOT_READY = 0
+VALIDATE_READY = 1
+VALIDATE_SUCCESS = 2
+VALIDATE_FAILURE = 3
 VALIDATE_NOT_REQUIRED = 4
 
 
@@ -296,6 +300,11 @@ def mmtype_of(frame: bytes) -> int:
     return int.from_bytes(frame[15:17], "little") if len(frame) >= MIN_HEADER else -1
 
 
+def is_fragment(frame: bytes) -> bool:
+    """Look whether a frame is one of several that are one message."""
+    return len(frame) > MIN_HEADER and frame[14] > 0 and frame[17] > 0x0F
+
+
 @lru_cache(maxsize=REMEMBERED)
 def parse(frame: bytes) -> Frame:
     """Decode a frame; bytes behind the message are ignored. Raises WireError."""
@@ -310,7 +319,7 @@ def parse(frame: bytes) -> Frame:
 def _parse_mme(frame: bytes, mmv: int, mmtype: int) -> Mme:
     vendor = 0xA000 <= mmtype < 0xC000
     start = MIN_HEADER if mmv == 0 else MIN_HEADER + 2
-    fragmented = mmv > 0 and frame[17:18] > b"\x0f"
+    fragmented = is_fragment(frame)
     if vendor:
         foreign = frame[start : start + 3] != OUI
         start += 3

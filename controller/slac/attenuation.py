@@ -19,6 +19,7 @@ GROUPS = 58
 FALLBACK_DB = 20
 """A plausible value for a cable: real chargers report means of 8 to 41 dB."""
 FALLBACK_PROFILE = bytes([FALLBACK_DB]) * GROUPS
+"""Used where a modem measured nothing; `flat` makes another one."""
 
 
 def is_usable(profile: bytes) -> bool:
@@ -26,21 +27,33 @@ def is_usable(profile: bytes) -> bool:
     return any(profile)
 
 
-def average(profiles: Sequence[bytes], fallback: bytes = FALLBACK_PROFILE) -> bytes:
+def average(
+    profiles: Sequence[bytes],
+    fallback: bytes = FALLBACK_PROFILE,
+    receive_path_db: float = 0.0,
+) -> bytes:
     """Average per group over the usable profiles; `fallback` when there is none.
 
     A profile that is too short counts for the groups it has, one that is too long is cut; groups
-    that no profile has take the fallback's value. Always `GROUPS` values.
+    that no profile has take the fallback's value. `receive_path_db` is what the charger's own
+    coupling takes away, and is not the cable's (captured chargers subtract 4 to 11 dB). Always
+    `GROUPS` values; a group that was heard has at least 1 dB.
     """
     usable = [p for p in profiles if is_usable(p)]
     mean = bytearray(fallback[:GROUPS].ljust(GROUPS, bytes([FALLBACK_DB])))
     for group in range(GROUPS):
         heard = [p[group] for p in usable if group < len(p)]
         if heard:
-            mean[group] = round(sum(heard) / len(heard))
-    return bytes(mean) if any(mean) else fallback
+            measured = round(sum(heard) / len(heard) - receive_path_db)
+            mean[group] = min(max(measured, 1 if receive_path_db else 0), 0xFF)
+    return bytes(mean) if any(mean) else FALLBACK_PROFILE
 
 
 def mean_db(profile: bytes) -> float:
-    """Mean over the groups; infinite without any group, so that such a charger is chosen last."""
-    return sum(profile) / len(profile) if profile else float("inf")
+    """Mean over the groups; infinite if nothing was measured, so that it is chosen last."""
+    return sum(profile) / len(profile) if is_usable(profile) else float("inf")
+
+
+def flat(mean: float) -> bytes:
+    """Return a profile of one value, at least 1 dB: a vehicle may take zeros for a defect."""
+    return bytes([min(max(round(mean), 1), 0xFF)]) * GROUPS

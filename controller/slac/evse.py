@@ -1,12 +1,13 @@
 """SLAC at the charger: find out which vehicle is at the other end of our cable, and join it.
 
-Every vehicle in earshot broadcasts its requests. We answer each in a run of its own (`evse_run`)
-and leave the choice to the vehicle: it takes the charger that heard it best. The first run that
-gets as far as its match request is our vehicle.
+Every vehicle in earshot broadcasts its requests. All are answered (`askers`); who then sounds gets
+a run of its own (`evse_run`), and the choice is left to the vehicle: it takes the charger that
+heard it best. The first run that gets as far as its match request is our vehicle.
 
 The modem has a fresh random network key before each plug-in: it is set at the start and whenever a
 vehicle leaves (`StopSlac`), not at plug-in, because the modem restarts with it and would be deaf
-while the vehicle asks. A vehicle that comes sooner waits in WAIT_KEY.
+while the vehicle asks. A vehicle that comes sooner waits in WAIT_KEY. Changing the key is also how
+the charger leaves the network (TP_match_leave, D-LINK_TERMINATE).
 
 After the match repeated match requests are answered again (our confirm may be lost), and the same
 vehicle may begin again until the link is up; everybody else is ignored, so that a second car at the
@@ -20,13 +21,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from controller.machine import row
 from controller.plc import wire
+from controller.router import earliest
 from controller.signals import (
     LinkChanged,
     ModemFailed,
     ModemFound,
     ModemKeySet,
     Output,
-    PeerMisbehaved,
+    PilotChanged,
+    SendFrame,
     SetModemKey,
     SlacFailed,
     SlacMatched,
@@ -34,15 +37,19 @@ from controller.signals import (
     StopSlac,
 )
 from controller.slac import attenuation, timing
-from controller.slac.core import CLAUSE, SlacCore
+from controller.slac.amp_map import AmplitudeMap
+from controller.slac.askers import Askers, Key
+from controller.slac.core import Rejection, SlacCore
 from controller.slac.evse_run import EvseRun, RunState
+from controller.slac.toggles import PilotToggles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HEEDED = wire.SLAC_MMTYPES | {wire.CmAttenProfileInd.MMTYPE}
-"""The rest (what the modem tells of its link, five times a second) is the modem core's."""
+    from controller.plc.layout import Mme
+
 RUNS = timing.C_EVSE_MATCH_PARALLEL + 3
+ASKED = "vehicle asked for parameters"
 
 
 class EvseSlacState(Enum):
@@ -79,7 +86,11 @@ TABLE = [
 
 
 class EvseSlac(SlacCore):
-    """The charger's core: `mac` is the own interface's, `rng(n)` gives n random bytes."""
+    """The charger's core: `mac` is the own interface's, `rng(n)` gives n random bytes.
+
+    `fallback_profile` is reported when the modem measures nothing, `receive_path_db` subtracted
+    from what it measures; `amplitude_map` is sent once the link is up, if there is one.
+    """
 
     TABLE = TABLE
     INITIAL = S.START
@@ -89,12 +100,27 @@ class EvseSlac(SlacCore):
         S.LAST_RUN: timing.EVSE_LAST_SESSION_S,
     }
     ENDLESS = (S.START, S.UNPLUGGED, S.MATCHED, S.FAILED)
+    TAKES = frozenset(
+        (
+            wire.CmSlacParmReq,
+            wire.CmStartAttenCharInd,
+            wire.CmMnbcSoundInd,
+            wire.CmAttenProfileInd,
+            wire.CmAttenCharRsp,
+            wire.CmValidateReq,
+            wire.CmSlacMatchReq,
+            wire.CmAmpMapReq,
+            wire.CmAmpMapCnf,
+        )
+    )
 
     def __init__(
         self,
         mac: bytes,
         rng: Callable[[int], bytes],
         fallback_profile: bytes = attenuation.FALLBACK_PROFILE,
+        amplitude_map: bytes = b"",
+        receive_path_db: float = 0.0,
     ) -> None:
         super().__init__(mac)
         self._rng = rng
@@ -102,10 +128,16 @@ class EvseSlac(SlacCore):
         self.nmk = b""
         self._key_set = False
         self._link_up = False
+        self._modem_mac = b""
         self._peer: EvseRun | None = None
         self._why_no_key = ""
         self._asked = 0
-        self.runs = [EvseRun(mac, fallback_profile) for _ in range(RUNS)]
+        self.askers = Askers()
+        self.toggles = PilotToggles()
+        self.map = AmplitudeMap(mac, amplitude_map)
+        self.runs = [
+            EvseRun(mac, fallback_profile, self.toggles, receive_path_db) for _ in range(RUNS)
+        ]
         self._deadline_at = 0.0  # the first handle_timer sets the first key
 
     # --- verbs ---
@@ -114,22 +146,26 @@ class EvseSlac(SlacCore):
         """Take a frame from the link; frames of foreign runs are ignored."""
         self.now = now
         rx = self.accept(frame)
-        if rx is None or wire.mmtype_of(frame) not in HEEDED:
+        if rx is None:
             return self.drain()
-        if self.state not in (S.WAITING, S.LAST_RUN, S.MATCHED):
+        if not self._listens(rx.mme):
+            self.reject(Rejection.OUT_OF_TURN)
             return self.drain()
         self.rx = rx
-        for run in self._runs_for(rx):
-            was_matched = run.state is RunState.MATCHED
-            self.out.extend(run.receive(rx, now))
-            if run.state is RunState.MATCHED and not was_matched:
-                self._peer = run
-                self.matched()
+        match rx.mme:
+            case wire.CmSlacParmReq():
+                self._take_parm_req(rx)
+            case wire.CmStartAttenCharInd(run_id=run_id):
+                self._take_start(rx, (rx.src, run_id))
+            case wire.CmAmpMapReq() | wire.CmAmpMapCnf():
+                self._take_map(rx)
+            case _:
+                self._take_run_frame(rx)
         self._check_runs()
         return self.finish()
 
     def receive_signal(self, signal: Output, now: float) -> list[Output]:
-        """Take StartSlac, StopSlac, and what the modem core and its link report."""
+        """Take StartSlac, StopSlac, the pilot, and what the modem core and its link report."""
         self.now = now
         match signal:
             case StartSlac():
@@ -137,6 +173,8 @@ class EvseSlac(SlacCore):
                 self.start()
             case StopSlac():
                 self.stop()
+            case PilotChanged():
+                self.toggles.receive_signal(signal, now)
             case ModemKeySet(nid=nid) if nid == self.nid:
                 self._key_set = True
                 self.key_set()
@@ -144,31 +182,32 @@ class EvseSlac(SlacCore):
                 self._why_no_key = reason
                 self.nid = b""
                 self.key_failed()
-            case ModemFound():
+            case ModemFound(mac=mac):
+                self._modem_mac = mac
                 self.modem_found()
             case LinkChanged(up=up):
-                self._link_up = up
+                self._note_link(up)
             case _:
                 pass
         return self.finish()
 
     def handle_timer(self, now: float) -> list[Output]:
-        """Let the deadlines of the state and of the runs pass."""
+        """Let the deadlines of the state, of the runs and of the map pass."""
         self.out = super().handle_timer(now)
         self.now = now
         for run in self.runs:
             self.out.extend(run.handle_timer(now))
+        self.out.extend(self.map.handle_timer(now))
+        self.askers.handle_timer(now)
         self._check_runs()
         return self.finish()
 
     def next_timer(self) -> float | None:
-        """Earliest deadline of the state and of the runs."""
-        best = self._deadline_at
-        for run in self.runs:
-            at = run.next_timer()
-            if at is not None and (best is None or at < best):
-                best = at
-        return best
+        """Earliest deadline of the state, of the runs, of the map and of who asked."""
+        times = [run.next_timer() for run in self.runs]
+        return earliest(
+            [self._deadline_at, *times, self.map.next_timer(), self.askers.next_timer()]
+        )
 
     @property
     def phase(self) -> str:
@@ -178,50 +217,131 @@ class EvseSlac(SlacCore):
             best = max((run.state for run in self.runs), key=order.index)
             if best is not RunState.FREE:
                 return str(best.value)
+            if len(self.askers):
+                return ASKED
         return str(self.state.value)
 
-    # --- runs ---
+    # --- frames ---
 
-    def _runs_for(self, rx: wire.Frame) -> list[EvseRun]:
-        mine = [run for run in self.runs if run.is_for(rx)]
-        if not isinstance(rx.mme, wire.CmSlacParmReq):
-            return mine
-        if not self._may_begin(rx):
-            return []
-        run = mine[0] if mine else self._free_run()
-        if run is None:
-            return []
-        self._asked += 1
-        run.nid, run.nmk = self.nid, self.nmk
-        return [run]
+    def _listens(self, mme: Mme) -> bool:
+        """Ask whether SLAC runs now; once the link is up only the amplitude map is left of it."""
+        if self._link_up and self.state is S.MATCHED:
+            return isinstance(mme, wire.CmAmpMapReq | wire.CmAmpMapCnf)
+        return self.state in (S.WAITING, S.LAST_RUN, S.MATCHED)
 
-    def _may_begin(self, rx: wire.Frame) -> bool:
-        mme = rx.mme
-        if isinstance(mme, wire.CmSlacParmReq) and (mme.application_type or mme.security_type):
-            self.out.append(
-                PeerMisbehaved(
-                    f"CM_SLAC_PARM.REQ of {rx.src.hex(':')} asks for application "
-                    f"{mme.application_type} security {mme.security_type}; only 0 and 0 exist here",
-                    CLAUSE,
-                )
+    def _take_parm_req(self, rx: wire.Frame) -> None:
+        """Answer with 10 sounds in 600 ms, as every charger of the field; a run comes later."""
+        mme: wire.CmSlacParmReq = self.rx.mme
+        if mme.application_type or mme.security_type:
+            text = (
+                f"CM_SLAC_PARM.REQ of {rx.src.hex(':')} asks for application "
+                f"{mme.application_type} security {mme.security_type}; only 0 and 0 exist here"
             )
-            return False
+            self.reject(Rejection.SECURED, text)
+            return
+        if not self._may_begin(rx.src):
+            self.reject(Rejection.OUT_OF_TURN)
+            return
+        self._asked += 1
+        if not self.askers.ask((rx.src, mme.run_id), self.now):
+            self.reject(Rejection.CROWDED)
+        cnf = wire.CmSlacParmCnf(forwarding_sta=rx.src, run_id=mme.run_id)
+        self.out.append(SendFrame(wire.build(rx.src, self.mac, cnf)))
+
+    def _may_begin(self, pev_mac: bytes) -> bool:
         if self.state is S.MATCHED:
-            known = self._peer is not None and rx.src == self._peer.pev_mac
+            known = self._peer is not None and pev_mac == self._peer.pev_mac
             return known and not self._link_up
         return self.state is S.WAITING
 
+    def _take_start(self, rx: wire.Frame, key: Key) -> None:
+        sounding = any(run.key == key and run.state is RunState.SOUNDING for run in self.runs)
+        if not self.askers.start(key, self.now) and not sounding:
+            self.reject(Rejection.FOREIGN_RUN)
+
+    def _take_run_frame(self, rx: wire.Frame) -> None:
+        mme = rx.mme
+        if isinstance(mme, wire.CmAttenProfileInd) and self._modem_mac not in (b"", rx.src):
+            self.reject(Rejection.FOREIGN_MODEM)
+            return
+        runs = [run for run in self.runs if run.is_for(rx)]
+        if isinstance(mme, wire.CmMnbcSoundInd):
+            runs = self._sounding(runs, (rx.src, mme.run_id))
+        elif isinstance(mme, wire.CmValidateReq):  # without RunID: the vehicle's last try
+            runs = sorted(runs, key=lambda run: run.started_at)[-1:]
+        if not runs:
+            self.reject(Rejection.FOREIGN_RUN)
+        for run in runs:
+            self._give(run, rx)
+
+    def _give(self, run: EvseRun, rx: wire.Frame) -> None:
+        was_matched = run.state is RunState.MATCHED
+        run.pilot_taken = any(
+            other.state is RunState.VALIDATING and other.pev_mac != run.pev_mac
+            for other in self.runs
+        )
+        out = run.receive(rx, self.now)
+        self.out.extend(out)
+        if isinstance(rx.mme, wire.CmSlacMatchReq) and not out:
+            self._reject_match(rx.mme, run)
+        if run.state is RunState.MATCHED and not was_matched:
+            self._peer = run
+            self.matched()
+
+    def _reject_match(self, mme: wire.CmSlacMatchReq, run: EvseRun) -> None:
+        if run.state is RunState.SOUNDING:
+            self.reject(Rejection.OUT_OF_TURN)
+            return
+        text = (
+            f"CM_SLAC_MATCH.REQ of {run.pev_mac.hex(':')} names the vehicle "
+            f"{mme.pev_mac.hex(':')}, the charger {mme.evse_mac.hex(':')} and "
+            f"{mme.mvf_length} bytes"
+        )
+        self.reject(Rejection.BAD_MATCH, text)
+
+    def _take_map(self, rx: wire.Frame) -> None:
+        out = self.map.receive(rx, self.now) if self._link_up else None
+        if out is not None:
+            self.out.extend(out)
+        elif self._link_up and rx.src == self.map.peer:
+            self.reject(Rejection.BAD_MAP)
+        else:
+            self.reject(Rejection.OUT_OF_TURN)
+
+    # --- runs ---
+
+    def _sounding(self, runs: list[EvseRun], key: Key) -> list[EvseRun]:
+        """Find or open the run of a sound; the vehicle has asked for it before."""
+        asker = self.askers.find(key, self.now)
+        if runs and (runs[0].state is RunState.SOUNDING or asker is None):
+            return runs
+        if asker is None or (runs and asker.started_at is None):
+            return runs
+        run = runs[0] if runs else self._free_run()
+        if run is None:
+            self.reject(Rejection.CROWDED)
+            return []
+        started_at = self.now if asker.started_at is None else asker.started_at
+        self.askers.forget(key)
+        run.open(key, self.nid, self.nmk, started_at, self.now)
+        return [run]
+
     def _free_run(self) -> EvseRun | None:
-        """Find a free run, or take the oldest that never came to its sounds."""
+        """Find a free run, or take that of the vehicle that was heard worst and does not match."""
         free = [run for run in self.runs if run.state is RunState.FREE]
         if free:
             return free[0]
-        waiting = [run for run in self.runs if run.state is RunState.WAIT_START]
-        return min(waiting, key=lambda run: run.began_at, default=None)
+        idle = [run for run in self.runs if run.state is RunState.WAIT_MATCH]
+        return max(idle, key=lambda run: run.attenuation_db, default=None)
 
     def _check_runs(self) -> None:
         if self.state is S.LAST_RUN and not self.has_runs():
             self.runs_ended()
+
+    def _note_link(self, up: bool) -> None:
+        self._link_up = up
+        if up and self.state is S.MATCHED and self._peer is not None:
+            self.out.extend(self.map.begin_with(self._peer.pev_mac, self.now))
 
     # --- triggers ---
 
@@ -264,8 +384,10 @@ class EvseSlac(SlacCore):
         return self._key_set
 
     def has_runs(self) -> bool:
-        """Ask whether any vehicle is being matched."""
-        return any(run.state is not RunState.FREE for run in self.runs)
+        """Ask whether any vehicle is being matched, or about to sound."""
+        if any(run.state is not RunState.FREE for run in self.runs):
+            return True
+        return len(self.askers) > 0
 
     # --- actions ---
 
@@ -273,6 +395,9 @@ class EvseSlac(SlacCore):
         """Forget all vehicles."""
         self._peer = None
         self._link_up = False
+        self.askers.clear()
+        self.map.end()
+        self.report_anew()
         for run in self.runs:
             run.drop()
 
@@ -289,6 +414,7 @@ class EvseSlac(SlacCore):
         peer = self._peer
         if peer is None:
             return
+        self.askers.clear()
         for run in self.runs:
             if run is not peer:
                 run.drop()

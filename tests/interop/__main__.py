@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from tests.interop import modem, netns, peer
+from tests.interop import modem, netns, peer, slac
 from tests.interop.session import Role, Setup, Verdict, run_session
 
 TITLES = {
@@ -101,7 +101,9 @@ if __name__ == "__main__":
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, _interrupt)
     try:
-        sys.exit(max(main(sys.argv[1:]), modem.run(sys.argv[1:], say)))
+        words = sys.argv[1:]
+        codes = [main(words), modem.run(words, say), 0 if words else slac.run(say)]
+        sys.exit(max(codes))
     except KeyboardInterrupt:
         say("interrupted; namespaces and processes are removed")
         sys.exit(130)

@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from tests.perf import bench_answer, bench_exi, bench_exi_iso20, bench_sim, bench_start
+from tests.perf import bench_answer, bench_exi, bench_exi_iso20, bench_sim, bench_slac, bench_start
 from tests.perf.figures import Figure
 
 CODEC_RATIO = 1.5
@@ -37,6 +37,7 @@ BENCHES: dict[str, Bench] = {
     "codec": codec,
     "answer": bench_answer.bench,
     "sim": bench_sim.bench,
+    "slac": bench_slac.bench,
 }
 
 

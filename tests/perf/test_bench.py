@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tests.perf import __main__ as perf
-from tests.perf import bench_answer, bench_exi, bench_sim, bench_start
+from tests.perf import bench_answer, bench_exi, bench_sim, bench_slac, bench_start
 from tests.perf.figures import Figure, percentile
 
 no_ipv6 = pytest.mark.skipif(
@@ -105,3 +105,11 @@ def test_the_realtime_process_imports_nothing_that_talks() -> None:
     loaded = ran.stdout.split()
     assert "controller.realtime" in loaded
     assert not [m for m in loaded if m.startswith(REALTIME_NEEDS_NOT)]
+
+
+def test_matches_in_virtual_time() -> None:
+    result = bench_slac.virtual(4)
+    assert (result.matches, result.linked, result.both_matched, result.one_sided) == (4, 4, 4, 0)
+    result.add(bench_slac.some(range(4, 6)))
+    assert (result.matches, len(result.times_s)) == (6, 6)
+    assert result.cpu_s > 0.0

@@ -193,8 +193,8 @@ FAULTS = (
     Fault(
         "charger silent",
         silence("evse"),
-        "did not answer|no charger|opened no connection|no powerline link|unplugged",
-        patience_s=14.0,
+        "did not answer|no charger|opened no connection|no powerline link|withdrew|unplugged",
+        patience_s=17.5,
         off_s=MESSAGE_S,
         safe_s=3.0,
         inlet_s=3.5,

@@ -148,14 +148,21 @@ def test_stop_in_each_state_of_the_station(side: str, state: str, ends_s: float)
     assert ended_well(charge_again(world))
 
 
-def test_vehicle_that_falls_silent_before_power_is_given_up_after_a_minute() -> None:
+def test_vehicle_that_hangs_before_power_is_given_up_after_a_minute() -> None:
     world, watch = at("pev ServiceDiscoveryReq")
-    silence("pev")(world)
+    hang("pev")(world)
     play_on(world, watch, 58.0)
     assert watch.reason("evse") == ""
     play_on(world, watch, 3.0)
     assert watch.reason("evse") == "vehicle fell silent"
+
+
+def test_vehicle_that_hears_no_answer_leaves_and_the_charger_notices() -> None:
+    world, watch = at("pev ServiceDiscoveryReq")
+    silence("pev")(world)
+    play_on(world, watch, 10.0)
     assert watch.reason("pev") == "charger did not answer ServicePaymentSelectionReq in time"
+    assert watch.reason("evse") == "powerline link lost"  # long before a minute is over
 
 
 def test_vehicle_that_never_connects_is_given_up_after_18_s() -> None:

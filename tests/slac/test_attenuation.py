@@ -46,7 +46,7 @@ def test_short_fallback_is_filled() -> None:
 
 @pytest.mark.parametrize(
     ("profile", "usable", "mean"),
-    [(b"", False, float("inf")), (bytes(58), False, 0.0), (b"\x0a\x14", True, 15.0)],
+    [(b"", False, float("inf")), (bytes(58), False, float("inf")), (b"\x0a\x14", True, 15.0)],
 )
 def test_single_profiles(profile: bytes, usable: bool, mean: float) -> None:
     assert is_usable(profile) is usable

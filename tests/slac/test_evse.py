@@ -24,7 +24,7 @@ from controller.signals import (
     StopSlac,
 )
 from controller.slac import timing
-from controller.slac.core import MALFORMED_REPORTS
+from controller.slac.core import REPORTS, Rejection
 from controller.slac.evse import RUNS, EvseSlac, EvseSlacState
 from controller.slac.evse_run import EvseRun
 
@@ -68,6 +68,7 @@ class Car:
     def __init__(self, evse: EvseSlac, mac: bytes = CAR, run_id: bytes = RUN) -> None:
         self.evse, self.mac, self.run_id = evse, mac, run_id
         self.now = 2.0
+        self.left = 10
 
     def say(self, mme: Mme, after: float = 0.0, dst: bytes = wire.BROADCAST) -> list[Output]:
         self.now += after
@@ -92,7 +93,8 @@ class Car:
         return self.say(mme, after)
 
     def sound(self, after: float = 0.04, *, measured: int | None = 20) -> list[Output]:
-        mme = wire.CmMnbcSoundInd(countdown=0, run_id=self.run_id, random=bytes(16))
+        self.left = (self.left - 1) % 10
+        mme = wire.CmMnbcSoundInd(countdown=self.left, run_id=self.run_id, random=bytes(16))
         out = self.say(mme, after)
         if measured is not None:
             profile = wire.CmAttenProfileInd(pev_mac=self.mac, attenuation=bytes([measured]) * 58)
@@ -246,7 +248,7 @@ def test_other_fields_of_the_match_request_vary() -> None:
     car.until_atten_char()
     car.rsp()
     req = wire.CmSlacMatchReq(
-        pev_mac=CAR, evse_mac=MAC, run_id=RUN, pev_id=b"P" * 17, evse_id=b"E" * 17, mvf_length=0
+        pev_mac=CAR, evse_mac=MAC, run_id=RUN, pev_id=b"P" * 17, evse_id=b"E" * 17
     )
     assert facts(car.say(req, 0.1, MAC), SlacMatched)
 
@@ -321,8 +323,8 @@ def test_bad_frames_are_counted_and_reported_a_few_times() -> None:
     evse = waiting()
     frame = wire.BROADCAST + CAR + b"\x88\xe1\x01\x64\x60\0\0\0"
     out = [o for _ in range(50) for o in evse.receive_frame(frame, 2.0)]
-    assert len(facts(out, PeerMisbehaved)) == MALFORMED_REPORTS
-    assert evse.malformed == 50
+    assert len(facts(out, PeerMisbehaved)) == REPORTS
+    assert evse.rejected[Rejection.MALFORMED] == 50
 
 
 @pytest.mark.parametrize("state", ["start", "unplugged", "matched, link up"])

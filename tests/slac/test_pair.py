@@ -22,7 +22,7 @@ from controller.signals import (
 )
 from controller.slac import timing
 from controller.slac.evse import EvseSlacState
-from controller.slac.pev import PevSlacState
+from controller.slac.pev_table import PevSlacState
 from tests.slac.pair import EVSE_MAC, Host, Pair
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def test_each_plug_in_has_its_own_key() -> None:
     keys = []
     for _ in range(3):
         plugged(pair)
-        pair.advance(3.0)
+        pair.advance(6.0)  # both modems were deaf for a while: they left the network
         keys.append(match_of(pair.evse).nmk)
         for host in pair.hosts:
             pair.signal(host, StopSlac())

@@ -21,7 +21,8 @@ from controller.signals import (
     StopSlac,
 )
 from controller.slac import timing
-from controller.slac.pev import PevSlac, PevSlacState
+from controller.slac.pev import PevSlac
+from controller.slac.pev_table import PevSlacState
 
 if TYPE_CHECKING:
     from controller.plc.layout import Mme

@@ -18,6 +18,7 @@ from controller.plc.manage import Manager
 from controller.plc.modem import Modem
 from controller.plc.spi import QcaSpi
 from controller.slac import timing
+from controller.slac.amp_map import AmplitudeMap
 from controller.slac.evse import EvseSlac
 from controller.slac.evse_run import EvseRun
 from controller.slac.pev import PevSlac
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 ROOT = Path(controller.__file__).parent
 MACHINES: dict[str, list[type[TableMachine]]] = {
     "plc/README.md": [Modem, Manager, QcaSpi],
-    "slac/README.md": [EvseSlac, EvseRun, PevSlac],
+    "slac/README.md": [EvseSlac, EvseRun, PevSlac, AmplitudeMap],
 }
 TIMERS: dict[str, dict[str, ModuleType]] = {
     "plc/README.md": {"timing": modem, "timing manage": manage, "timing spi": spi},
