@@ -221,7 +221,7 @@ IPC_S = 0.0002
 """From one process to the other; measured on Unix sockets: below 0.1 ms."""
 RESTING_PERIOD_S = 0.098
 """Frames of a settled realtime core in virtual time: within the 100 ms that a permit lasts."""
-FRESH_S = 0.03
+FRESH_S = 0.04
 """Inputs older than this are read anew before anything is decided; a real period is 5 ms."""
 BEAT_S = 0.05
 """Heartbeats in virtual time, where nothing is ever late: one within the 60 ms of the interlock."""

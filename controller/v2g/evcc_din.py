@@ -165,8 +165,7 @@ class DinEvcc(EvccParts):
             if self._note_wish(f"charger asks to stop: {status_name(res)}"):
                 return
         self._minimum_v = minimum_voltage_v(res, self._minimum_v)
-        fire: Callable[[], bool] = getattr(self, trigger)
-        fire()
+        self.fire(trigger)
 
     def _note_output(self, res: din.BodyElement) -> None:
         voltage = getattr(res, "evse_present_voltage", None)
