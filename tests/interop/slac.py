@@ -215,7 +215,7 @@ def _judge_frames(place: Path, side: int, python: Path | None) -> str:
             return f"{who} frames: WRONG: scapy failed: {done.stderr.strip()[-200:]}"
         kinds = len(report["rebuilt"])
         frames = sum(report["rebuilt"].values())
-        scapy = f"{frames} of {kinds} kinds rebuilt byte for byte by scapy"
+        scapy = f"{frames} frames of {kinds} kinds rebuilt byte for byte by scapy"
         if report["wrong"] or not kinds:
             wrong, scapy = True, f"scapy: {'; '.join(report['wrong'])[:300] or 'no frame known'}"
     return f"{who} frames: {'WRONG: ' if wrong else ''}{shark}, {scapy}"
