@@ -23,7 +23,7 @@ from controller.main import main
 from controller.netframes import ACK, PSH, SYN, Endpoint, FlowComposer, Segment, tcp_frame
 from controller.trace import PcapngWriter
 from controller.v2g import sdp, v2gtp
-from controller.v2g.messages import din, sap
+from controller.v2g.messages import din, protocols, sap
 
 CAR = Endpoint.of(bytes.fromhex("02ca00000001"), "fe80::ca", 49200)
 CHARGER = Endpoint.of(bytes.fromhex("02ce00000002"), "fe80::ce", 61341)
@@ -400,15 +400,19 @@ def test_another_protocol_is_named_and_not_decoded() -> None:
     """What looks like DIN is not decoded as DIN when ISO 15118-2 was agreed."""
     entries = talk(said(up(offer(din.NAMESPACE, ISO2)), down(choice(2)), up(SETUP_REQ)))
     last = entries[-1]
-    assert last.text == f"ISO 15118-2 message, {len(SETUP_REQ) - 8} bytes, not decoded"
+    shown = f"ISO 15118-2 message, {len(SETUP_REQ) - 8} bytes, not decodable: "
+    assert last.text.startswith(shown)
     assert (last.tag, last.details["protocol"], last.details["json"]) == ("ISO2", "iso2", None)
     assert last.details["exi_hex"] == SETUP_REQ[8:].hex()
+
+
+ISO2_DRAFT = "ISO 15118-2 (2010 draft) message, 3 bytes, not decoded"
 
 
 @pytest.mark.parametrize(
     ("namespace", "shown"),
     [
-        ("urn:iso:std:iso:15118:-20:DC", "ISO 15118-20 DC message, 3 bytes, not decoded"),
+        ("urn:iso:15118:2:2010:MsgDef", ISO2_DRAFT),
         ("urn:tesla:din:2018:MsgDef", "Tesla DIN 2018 message, 3 bytes, not decoded"),
         ("urn:\x1b[2Jevil", "urn:\\x1b[2Jevil message, 3 bytes, not decoded"),
     ],
@@ -416,6 +420,132 @@ def test_another_protocol_is_named_and_not_decoded() -> None:
 def test_protocol_names(namespace: str, shown: str) -> None:
     parts = (up(offer(namespace)), down(choice(1)), up(framed(b"\x80\x9a\x00", 0x8002)))
     assert texts(said(*parts), "v2g")[-1] == shown
+
+
+HEADER_20 = {"SessionID": SESSION.hex(), "TimeStamp": 1_700_000_000_000_000}
+STATUS_2 = {"NotificationMaxDelay": 0, "EVSENotification": "StopCharging", "RCD": True}
+EVERY_PROTOCOL = [
+    (
+        "urn:iso:15118:2:2013:MsgDef",
+        "iso2",
+        0x8001,
+        {
+            "V2G_Message": {
+                "Header": {"SessionID": SESSION.hex()},
+                "Body": {
+                    "ChargingStatusRes": {
+                        "ResponseCode": "OK",
+                        "EVSEID": "DE*ABC*E1",
+                        "SAScheduleTupleID": 1,
+                        "EVSEMaxCurrent": amount(160, -1, "A"),
+                        "MeterInfo": {"MeterID": "M1", "MeterReading": 12, "TMeter": 1700000000},
+                        "ReceiptRequired": False,
+                        "AC_EVSEStatus": STATUS_2,
+                    }
+                },
+            }
+        },
+        "ChargingStatusRes OK, EVSEID DE*ABC*E1, schedule 1, EVSE max 16 A,"
+        " meter M1 12 Wh 2023-11-14T22:13:20Z, notification StopCharging, RCD has tripped",
+    ),
+    (
+        "urn:iso:std:iso:15118:-20:DC",
+        "iso20-common",
+        0x8002,
+        {"SessionStopRes": {"Header": HEADER_20, "ResponseCode": "FAILED_SequenceError"}},
+        "SessionStopRes FAILED_SequenceError",
+    ),
+    (
+        "urn:iso:std:iso:15118:-20:DC",
+        "iso20-dc",
+        0x8004,
+        {
+            "DC_PreChargeReq": {
+                "Header": HEADER_20,
+                "EVProcessing": "Ongoing",
+                "EVPresentVoltage": {"Exponent": -1, "Value": 3985},
+                "EVTargetVoltage": {"Exponent": 0, "Value": 400},
+            }
+        },
+        "DC_PreChargeReq Ongoing, EV present 398.5 V, target 400 V",
+    ),
+    (
+        "urn:iso:std:iso:15118:-20:AC",
+        "iso20-ac",
+        0x8003,
+        {
+            "AC_ChargeParameterDiscoveryRes": {
+                "Header": HEADER_20,
+                "ResponseCode": "OK",
+                "AC_CPDResEnergyTransferMode": {
+                    "EVSEMaximumChargePower": {"Exponent": 0, "Value": 3700},
+                    "EVSEMaximumChargePower_L2": {"Exponent": 0, "Value": 3600},
+                    "EVSEMinimumChargePower": {"Exponent": 0, "Value": 0},
+                    "EVSENominalFrequency": {"Exponent": 0, "Value": 50},
+                },
+            }
+        },
+        "AC_ChargeParameterDiscoveryRes OK, EVSE max 3.7 kW 3.6 kW, EVSE min 0 W, nominal 50 Hz",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "protocol", "kind", "view", "shown"),
+    EVERY_PROTOCOL,
+    ids=[row[1] for row in EVERY_PROTOCOL],
+)
+def test_every_protocol_is_decoded(
+    namespace: str, protocol: str, kind: int, view: dict[str, Any], shown: str
+) -> None:
+    frame = framed(protocols.encode(protocol, view), kind)
+    agreed = (up(offer(namespace)), down(choice(1)), down(frame))
+    entry = talk(said(*agreed))[-1]
+    assert entry.text == shown
+    assert entry.details["json"] == view
+    assert entry.details["payload_type"] == f"0x{kind:04X}"
+    assert "guessed" not in entry.details
+    alone = talk(said(down(frame)))[-1]
+    assert alone.text == f"{entry.text} (protocol guessed: no handshake)"
+
+
+def test_the_handshake_again_in_iso20() -> None:
+    """0x8001 is the handshake alone there."""
+    again = (up(offer("urn:iso:std:iso:15118:-20:DC")), down(choice(1)))
+    assert [e.tag for e in talk(said(*again, *again)) if e.layer == "v2g"] == ["SAP"] * 4
+
+
+def test_a_damaged_iso20_message() -> None:
+    parts = (
+        up(offer("urn:iso:std:iso:15118:-20:DC")),
+        down(choice(1)),
+        up(framed(b"\x80", 0x8004)),
+    )
+    last = talk(said(*parts))[-1]
+    assert last.text.startswith("ISO 15118-20 DC message, 1 bytes, not decodable: ")
+    assert talk(said(up(framed(b"\x80", 0x8004))))[-1].text.startswith(
+        "ISO 15118-20 DC message, 1 bytes, not decoded"
+    )
+
+
+def test_only_the_codecs_that_are_needed_are_loaded(tmp_path: Path) -> None:
+    """Neither the help nor a DIN 70121 capture loads ISO 15118."""
+    path = write(tmp_path / "session.pcapng", session_frames())
+    program = (
+        "import contextlib, io, sys; from controller.main import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    main(sys.argv[1:])\n"
+        "print(*sorted(n for n in sys.modules if n.startswith('controller.v2g.messages.')))"
+    )
+    for arguments, expected in (
+        (["--help"], []),
+        (["decode", str(path)], ["din", "protocols", "sap", "xmldsig"]),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+        )
+        loaded = [name.rpartition(".")[2] for name in done.stdout.split()]
+        assert loaded == expected
 
 
 def test_a_charger_that_names_no_schema_id_means_the_only_one() -> None:

@@ -23,7 +23,7 @@ from controller.errors import WireError
 from controller.listener.capture import Packet, in_time_order, open_capture, read_packets
 from controller.listener.conversation import Conversation
 from controller.listener.entries import Entry
-from controller.v2g.messages import din, sap
+from controller.v2g.messages import protocols
 
 SHARED = Path(os.environ.get("CCS_PILOT_SHARED") or Path(__file__).parents[2] / "shared")
 CAPTURES = sorted(
@@ -40,9 +40,12 @@ each_capture = pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.n
 SUPERFLUOUS = {"tesla_model_3_dinspec_DC": 3}
 """Part of a name -> payloads with a byte after the message's end; the EXI before it is whole."""
 
-EMPTY_BY_LENGTH = bytes.fromhex("809a02000000000000000011d00000")
-"""SessionSetupReq of pyPLC, whose empty EVCCID is a text of length 0. That is legal EXI, but the
-element that ends at once says the same, and that is what our encoder writes."""
+EMPTY_BY_LENGTH = {
+    ("pyPLC", "SessionSetupReq"),  # EVCCID
+    ("EVerest-logfiles", "ChargingStatusRes"),  # MeterID
+}
+"""Programs that write an empty text with its length, 0. That is legal EXI, but the element that
+ends at once says the same, and that is what our encoder writes."""
 
 DIN_NAMES = frozenset({"SessionSetupReq"})
 """DIN messages of these captures of which some payloads are not among the vectors."""
@@ -145,21 +148,23 @@ def test_as_many_messages_as_the_list_of_captures_says(path: Path) -> None:
 
 
 @each_capture
-def test_every_sap_and_din_payload_decodes(path: Path) -> None:
+def test_every_payload_decodes(path: Path) -> None:
+    """Every message of every protocol, to what another codec makes of it."""
     expected = {
-        v["exi_hex"]: v["json"]
+        (v["exi_hex"], v["payload_type"]): v["json"]
         for found in vectors().values()
         for v in found
-        if v["protocol"] in ("din", "handshake") and v["json"] is not None
+        if v["json"] is not None
     }
-    for entry in payloads(path, "din", "sap"):
-        assert "error" not in entry.details
+    for entry in payloads(path):
+        assert "error" not in entry.details, entry.text
+        assert entry.details["message"], entry.text
         assert not entry.details.get("guessed") or "mid-stream" in {
             e.details.get("event") for e in entries(path)
         }
-        payload = str(entry.details["exi_hex"])
-        if payload in expected:
-            assert entry.details["json"] == expected[payload]
+        key = (entry.details["exi_hex"], str(entry.details["payload_type"]).lower())
+        if key in expected:
+            assert entry.details["json"] == expected[key]
 
 
 @each_capture
@@ -168,22 +173,19 @@ def test_every_message_has_a_protocol(path: Path) -> None:
 
 
 @each_capture
-def test_sap_and_din_encode_to_the_same_bytes(path: Path) -> None:
+def test_payloads_encode_to_the_same_bytes(path: Path) -> None:
     superfluous = 0
-    for entry in payloads(path, "din", "sap"):
+    for entry in payloads(path):
         payload = bytes.fromhex(str(entry.details["exi_hex"]))
-        again = (
-            din.encode(din.decode(payload), strict=False)
-            if entry.details["protocol"] == "din"
-            else sap.encode(sap.decode(payload), strict=False)
-        )
-        trailing = entry.details.get("trailing_bytes", 0)
-        assert isinstance(trailing, int)
-        superfluous += trailing > 0
-        if payload == EMPTY_BY_LENGTH:
-            assert din.decode(again) == din.decode(payload)
-            continue
-        assert again == payload[: len(payload) - trailing], entry.text
+        kind = int(str(entry.details["payload_type"]), 16)
+        found = protocols.decode(str(entry.details["protocol"]), payload, payload_type=kind)
+        codec = protocols.codec(found.protocol)
+        again = codec.encode(found.message, strict=False)
+        assert found.superfluous == entry.details.get("trailing_bytes", 0)
+        superfluous += found.superfluous > 0
+        if again != payload[: len(payload) - found.superfluous]:
+            assert (path.parent.name, entry.details["message"]) in EMPTY_BY_LENGTH, entry.text
+            assert codec.decode(again) == found.message
     expected = [n for part, n in SUPERFLUOUS.items() if part in path.name]
     assert superfluous == (expected[0] if expected else 0)
 

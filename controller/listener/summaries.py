@@ -8,7 +8,9 @@ control characters never reach the terminal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 LABELS = {
     "EVTargetVoltage": "target",
@@ -49,10 +51,74 @@ LABELS = {
     "EnergyTransferType": "",
     "FaultCode": "fault",
     "FaultMsg": "fault",
+    # ISO 15118-2
+    "RequestedEnergyTransferMode": "",
+    "EnergyTransferMode": "",
+    "ChargeProgress": "",
+    "ChargingSession": "",
+    "MaxEntriesSAScheduleTuple": "schedules up to",
+    "DepartureTime": "departs in",
+    "EVSETimeStamp": "time",
+    "EAmount": "wants",
+    "EVMaxVoltage": "EV max",
+    "EVMaxCurrent": "EV max",
+    "EVMinCurrent": "EV min",
+    "EVSENominalVoltage": "nominal",
+    "EVSEMaxCurrent": "EVSE max",
+    "ChargingProfileEntryMaxPower": "profile",
+    "ChargingProfileEntryMaxNumberOfPhasesInUse": "phases",
+    "MeterID": "meter",
+    "MeterReading": "meter",
+    "TMeter": "meter",
+    # ISO 15118-20
+    "EVMaximumVoltage": "EV max",
+    "EVMinimumVoltage": "EV min",
+    "EVMaximumChargeCurrent": "EV max",
+    "EVMinimumChargeCurrent": "EV min",
+    "EVMaximumChargePower": "EV max",
+    "EVMinimumChargePower": "EV min",
+    "EVMaximumDischargeCurrent": "EV max discharge",
+    "EVMinimumDischargeCurrent": "EV min discharge",
+    "EVMaximumDischargePower": "EV max discharge",
+    "EVMinimumDischargePower": "EV min discharge",
+    "EVPresentVoltage": "EV present",
+    "EVPresentActivePower": "EV present",
+    "EVTargetEnergyRequest": "wants",
+    "EVSEMaximumVoltage": "EVSE max",
+    "EVSEMinimumVoltage": "EVSE min",
+    "EVSEMaximumChargeCurrent": "EVSE max",
+    "EVSEMinimumChargeCurrent": "EVSE min",
+    "EVSEMaximumChargePower": "EVSE max",
+    "EVSEMinimumChargePower": "EVSE min",
+    "EVSEMaximumDischargeCurrent": "EVSE max discharge",
+    "EVSEMinimumDischargeCurrent": "EVSE min discharge",
+    "EVSEMaximumDischargePower": "EVSE max discharge",
+    "EVSEMinimumDischargePower": "EVSE min discharge",
+    "EVSENominalFrequency": "nominal",
+    "EVSEPresentActivePower": "present",
+    "EVSETargetActivePower": "target",
+    "PresentSOC": "SoC",
+    "EVProcessing": "",
+    "AuthorizationServices": "",
+    "SelectedAuthorizationService": "",
+    "ScheduleTupleID": "schedule",
+    "SelectedScheduleTupleID": "schedule",
 }
 """Element name -> word; values under the same word are put together. An empty word: value alone."""
 
-SUFFIXES = {"EVRESSSOC": " %", "FullSOC": " %", "BulkSOC": " %", "NotificationMaxDelay": " s"}
+SUFFIXES = {
+    "EVRESSSOC": " %",
+    "FullSOC": " %",
+    "BulkSOC": " %",
+    "PresentSOC": " %",
+    "MinimumSOC": " %",
+    "TargetSOC": " %",
+    "MaximumSOC": " %",
+    "NotificationMaxDelay": " s",
+    "DepartureTime": " s",
+    "MeterReading": " Wh",
+    "ChargedEnergyReadingWh": " Wh",
+}
 
 FLAGS = {
     "EVReady": ("ready", "not ready"),
@@ -65,10 +131,56 @@ FLAGS = {
     "EVSECurrentLimitAchieved": ("current limit reached", ""),
     "EVSEVoltageLimitAchieved": ("voltage limit reached", ""),
     "EVSEPowerLimitAchieved": ("power limit reached", ""),
+    "RCD": ("RCD has tripped", ""),
+    "ReceiptRequired": ("receipt required", ""),
+    "MeterInfoRequested": ("meter requested", ""),
+    "CertificateInstallationService": ("installs certificates", ""),
+    "ServiceRenegotiationSupported": ("renegotiates services", ""),
 }
 """Element name -> (word when true, word when false)."""
 
-SILENT = frozenset({"ServiceID", "PMaxScheduleID", "start", "ChargingProfileEntryStart"})
+BINARY = frozenset(
+    {
+        "Certificate",
+        "OEMProvisioningCert",
+        "GenChallenge",
+        "SigMeterReading",
+        "MeterSignature",
+        "ContractSignatureEncryptedPrivateKey",
+        "DHpublickey",
+        "DHPublicKey",
+        "SECP521_EncryptedPrivateKey",
+        "X448_EncryptedPrivateKey",
+        "TPM_EncryptedPrivateKey",
+    }
+)
+"""Elements in base64: their size is shown."""
+
+EPOCH = frozenset({"EVSETimeStamp", "TMeter"})
+"""Seconds since 1970."""
+
+WHOLE = {
+    "SalesTariff": "tariff",
+    "AbsolutePriceSchedule": "prices",
+    "EVAbsolutePriceSchedule": "prices",
+    "PriceLevelSchedule": "price levels",
+}
+"""Elements with more in them than a line can show: only that they are there."""
+
+SILENT = frozenset(
+    {
+        "ServiceID",
+        "PMaxScheduleID",
+        "start",
+        "duration",
+        "ChargingProfileEntryStart",
+        "Id",
+        "TimeAnchor",
+        "Duration",
+        "X509IssuerName",
+        "X509SerialNumber",
+    }
+)
 """Numbers that mean nothing without the whole message: see the JSON."""
 
 IDLE = frozenset(
@@ -80,8 +192,19 @@ IDLE = frozenset(
 )
 """Values that say that there is nothing to say."""
 
+_PHASE = re.compile("_L[23]$")
+"""ISO 15118-20 has a value of each phase; all of them stand under the word of the first."""
 _UNIT_ORDER = {"V": 0, "A": 1, "W": 2}
-_UNIT_OF_NAME = {"Voltage": "V", "Current": "A", "Power": "W", "Energy": "Wh", "RemainingTime": "s"}
+_UNIT_OF_NAME = {
+    "Ramp": "",
+    "ReactivePower": "VAr",
+    "Voltage": "V",
+    "Current": "A",
+    "Power": "W",
+    "Energy": "Wh",
+    "Frequency": "Hz",
+    "RemainingTime": "s",
+}
 _UNIT_WORDS = {"m": "min"}
 """The schemas call minutes `m`."""
 _TEXT_LIMIT = 80
@@ -119,10 +242,23 @@ def summarise(body: Mapping[str, object]) -> str:
 def _collect(fields: Mapping[str, object], groups: dict[str, list[tuple[int, str]]]) -> None:
     for name, value in fields.items():
         for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, Mapping) and not _is_physical(item):
-                _collect(item, groups)
-            else:
+            if name in WHOLE:
+                groups["with"] = sorted({*groups.get("with", []), (0, WHOLE[name])})
+            elif name == "Parameter" and isinstance(item, Mapping):
+                groups.setdefault("parameters", []).append((0, _parameter(item)))
+            elif not isinstance(item, Mapping) or _is_physical(item):
                 _add(name, item, groups)
+            elif "value" in item:  # an element with a text and an Id
+                _add(name, item["value"], groups)
+            else:
+                _collect(item, groups)
+
+
+def _parameter(item: Mapping[str, object]) -> str:
+    """Write a parameter of a service: its name and the one value that it has."""
+    values = [value for key, value in item.items() if key not in ("Name", "ValueType")]
+    texts = [physical(v) if isinstance(v, Mapping) else clean(str(v)) for v in values]
+    return f"{clean(str(item.get('Name')))}={' '.join(texts)}"
 
 
 def _add(name: str, value: object, groups: dict[str, list[tuple[int, str]]]) -> None:
@@ -138,23 +274,39 @@ def _add(name: str, value: object, groups: dict[str, list[tuple[int, str]]]) -> 
         order = _UNIT_ORDER.get(str(value.get("Unit") or _unit_of(name)), 3)
         text = physical(value, _unit_of(name))
     else:
-        text = (clean(str(value)) or '""') + SUFFIXES.get(name, "")
-    groups.setdefault(LABELS.get(name, clean(name)), []).append((order, text))
+        text = _scalar(name, value)
+    label = LABELS.get(_PHASE.sub("", name), clean(name))
+    groups.setdefault(label, []).append((order, text))
+
+
+def _scalar(name: str, value: object) -> str:
+    if name in BINARY and isinstance(value, str):
+        return f"{len(value.rstrip('=')) * 3 // 4} bytes"
+    if name in EPOCH and isinstance(value, int):
+        try:
+            return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        except (ValueError, OverflowError, OSError):
+            return str(value)
+    return (clean(str(value)) or '""') + SUFFIXES.get(name, "")
 
 
 def _is_physical(value: Mapping[str, object]) -> bool:
-    """Physical values are pairs of multiplier and value, mostly with a unit."""
-    return type(value.get("Value")) is int and type(value.get("Multiplier")) is int
+    """Physical values are pairs of value and multiplier (ISO 15118-20: exponent)."""
+    return type(value.get("Value")) is int and type(_exponent(value)) is int
+
+
+def _exponent(value: Mapping[str, object]) -> object:
+    return value.get("Multiplier", value.get("Exponent"))
 
 
 def _unit_of(name: str) -> str:
-    """Tell the unit of a value by its element: in DIN 70121 the unit may be absent."""
+    """Tell the unit by the element: optional in DIN 70121, never there in ISO 15118-20."""
     return next((unit for word, unit in _UNIT_OF_NAME.items() if word in name), "")
 
 
 def physical(value: Mapping[str, object], default_unit: str = "") -> str:
     """Write a physical value of a message in SI units (`4005 * 10^-1 V` is `400.5 V`)."""
-    mantissa, exponent = value.get("Value"), value.get("Multiplier")
+    mantissa, exponent = value.get("Value"), _exponent(value)
     if not isinstance(mantissa, int) or not isinstance(exponent, int):
         return clean(str(value))
     number = mantissa * 10.0 ** max(min(exponent, 9), -9)

@@ -1,9 +1,12 @@
 """The V2G messages of one captured TCP connection: from its bytes to named, decoded messages.
 
-Which protocol a connection speaks is what its supportedAppProtocol handshake agreed. Where the
-capture does not have the handshake, a payload that begins and decodes as DIN 70121 is taken for
-that, and the guess is marked. A protocol without a decoder is named, and its bytes are kept: a
-message is never shown as something that it may not be.
+Which protocol a connection speaks is what its supportedAppProtocol handshake agreed; in ISO
+15118-20 the payload type of each frame then tells which of its codecs. Where the capture does not
+have the handshake, a payload that begins and decodes as DIN 70121 or ISO 15118-2, or whose payload
+type only ISO 15118-20 has, is taken for that, and the guess is marked. A protocol without a decoder
+is named, and its bytes are kept: a message is never shown as something that it may not be.
+
+A codec is loaded with the first message that needs it.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING
 from controller.errors import ExiError
 from controller.listener.summaries import clean, summarise
 from controller.v2g import v2gtp
-from controller.v2g.messages import din, sap
+from controller.v2g.messages import protocols, sap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from controller.v2g.exi.codec import Json
 
 NAMESPACES = {
-    din.NAMESPACE: ("din", "DIN 70121"),
+    "urn:din:70121:2012:MsgDef": ("din", "DIN 70121"),
     "urn:iso:15118:2:2013:MsgDef": ("iso2", "ISO 15118-2"),
     "urn:iso:15118:2:2010:MsgDef": ("iso2-2010", "ISO 15118-2 (2010 draft)"),
     "urn:iso:std:iso:15118:-20:CommonMessages": ("iso20", "ISO 15118-20"),
@@ -34,15 +37,24 @@ NAMESPACES = {
 }
 """Protocol namespace of the handshake -> (key in the JSON output, name for people)."""
 
-PAYLOAD_TYPES = frozenset(
-    {*range(0x8001, 0x8007), *range(0x8101, 0x8105), 0x9000, 0x9001, 0x9002, 0x9003}
-)
-"""ISO 15118-2 Table 10 and ISO 15118-20 Table 12: what a header in the middle may announce."""
+PAYLOAD_TYPES = frozenset(v2gtp.PayloadType)
+"""What a header in the middle of a stream may announce."""
 
-_DIN_ROOT = b"\x80\x9a"
-"""EXI header, then root element 77 of 82 (7 bits) of the DIN schema: V2G_Message."""
-_ISO2_ROOT = b"\x80\x98"
-"""The same in the schema of ISO 15118-2, where V2G_Message is element 76 of 81."""
+DECODED = frozenset({"din", "iso2", "iso20"})
+"""Keys of the protocols that have a codec."""
+
+_ROOTS = {b"\x80\x9a": ("din", "DIN 70121"), b"\x80\x98": ("iso2", "ISO 15118-2")}
+"""First bytes of a payload without a handshake: EXI header, then the root element V2G_Message in
+7 bits: 77 of 82 in the schema of DIN 70121, 76 of 81 in that of ISO 15118-2."""
+
+_ISO20_NAMES = {
+    "iso20-common": "ISO 15118-20",
+    "iso20-ac": "ISO 15118-20 AC",
+    "iso20-dc": "ISO 15118-20 DC",
+    "iso20-acdp": "ISO 15118-20 ACDP",
+    "iso20-wpt": "ISO 15118-20 WPT",
+}
+"""Codec -> name of what it decodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,39 +88,24 @@ class ProtocolReader:
 
     def read(self, payload_type: int, payload: bytes) -> V2gMessage:
         """Decode one payload; whatever it contains, this does not raise."""
+        key, name = NAMESPACES.get(self._namespace, ("", clean(self._namespace)))
+        handshake = payload_type == v2gtp.PayloadType.EXI
+        if key == "iso20":
+            if payload_type in protocols.ISO20_BY_PAYLOAD_TYPE:
+                return _read(payload_type, payload, key, _iso20_name(payload_type))
+            if handshake:
+                return self._read_sap(payload_type, payload)
         if self._namespace:
-            key, name = NAMESPACES.get(self._namespace, ("", clean(self._namespace)))
-            if key == "din" and payload_type == v2gtp.PayloadType.EXI:
-                return self._read_din(payload_type, payload, guessed=False)
+            if key in DECODED and handshake:
+                return _read(payload_type, payload, key, name)
             return _opaque(payload_type, payload, key, name)
-        if payload_type != v2gtp.PayloadType.EXI:
+        if payload_type in protocols.ISO20_BY_PAYLOAD_TYPE:
+            return _guess(payload_type, payload, "iso20", _iso20_name(payload_type))
+        if not handshake:
             return _opaque(payload_type, payload, "", f"payload type 0x{payload_type:04X}")
-        if payload.startswith(_DIN_ROOT):
-            message = self._read_din(payload_type, payload, guessed=True)
-            return message if not message.error else _opaque(payload_type, payload, "", "V2G")
-        if payload.startswith(_ISO2_ROOT):
-            return _opaque(payload_type, payload, "iso2", "ISO 15118-2", guessed=True)
+        if payload[:2] in _ROOTS:
+            return _guess(payload_type, payload, *_ROOTS[payload[:2]])
         return self._read_sap(payload_type, payload)
-
-    def _read_din(self, payload_type: int, payload: bytes, *, guessed: bool) -> V2gMessage:
-        name = NAMESPACES[din.NAMESPACE][1]
-        try:
-            message, trailing = din.decode_counting(payload)
-            view = din.to_json(message)
-        except ExiError as error:
-            return _damaged(payload_type, payload, "din", name, str(error))
-        envelope = _mapping(_mapping(view).get("V2G_Message"))
-        header = _mapping(envelope.get("Header"))
-        ((element, body),) = _mapping(envelope.get("Body")).items() or (("", None),)
-        fields = {**_mapping(body)}
-        if element == "SessionSetupRes":
-            fields["session"] = header.get("SessionID")
-        if "Notification" in header:
-            fields["Notification"] = header["Notification"]
-        text = summarise(fields)
-        return V2gMessage(
-            payload_type, payload, "din", name, element, text, view, "", trailing, guessed
-        )
 
     def _read_sap(self, payload_type: int, payload: bytes) -> V2gMessage:
         try:
@@ -139,6 +136,51 @@ class ProtocolReader:
             return f"{code}, no schema id"
         known = _protocol_name(self._namespace) if self._namespace else "not offered"
         return f"{code}, id {chosen}: {known}"
+
+
+def _read(
+    payload_type: int, payload: bytes, key: str, name: str, *, guessed: bool = False
+) -> V2gMessage:
+    """Decode a message of a protocol that is known, or at least guessed."""
+    try:
+        found = protocols.decode(key, payload, payload_type=payload_type)
+        view = found.to_json()
+    except ExiError as error:
+        return _damaged(payload_type, payload, key, name, str(error))
+    element, header, fields = _unwrap(view)
+    fields = {**fields}
+    if element == "SessionSetupRes":
+        fields["session"] = header.get("SessionID")
+    if "Notification" in header:
+        fields["Notification"] = header["Notification"]
+    text = ", ".join(filter(None, (summarise(fields), "signed" * ("Signature" in header))))
+    left = found.superfluous
+    return V2gMessage(payload_type, payload, key, name, element, text, view, "", left, guessed)
+
+
+def _iso20_name(payload_type: int) -> str:
+    return _ISO20_NAMES[protocols.ISO20_BY_PAYLOAD_TYPE[payload_type]]
+
+
+def _guess(payload_type: int, payload: bytes, key: str, name: str) -> V2gMessage:
+    """Decode what looks like a protocol; it may be another one, so failing is no error."""
+    message = _read(payload_type, payload, key, name, guessed=True)
+    return _opaque(payload_type, payload, key, name, guessed=True) if message.error else message
+
+
+def _unwrap(view: Json) -> tuple[str, Mapping[str, object], Mapping[str, object]]:
+    """Return the name of a message, its header and its fields.
+
+    DIN 70121 and ISO 15118-2 have one root element with header and body, in ISO 15118-20 each
+    message is a root element with its header as the first field.
+    """
+    ((root, content),) = view.items()
+    inside = _mapping(content)
+    header = _mapping(inside.get("Header"))
+    if root == "V2G_Message":
+        ((element, body),) = _mapping(inside.get("Body")).items() or (("", None),)
+        return element, header, _mapping(body)
+    return root, header, {name: value for name, value in inside.items() if name != "Header"}
 
 
 def _protocol_name(namespace: str) -> str:

@@ -30,11 +30,23 @@ _SYNC = bytes((VERSION, INVERSE_VERSION))
 
 
 class PayloadType(IntEnum):
-    """ISO 15118-2 Table 10; DIN SPEC 70121 Table 19."""
+    """ISO 15118-2 Table 10, DIN SPEC 70121 Table 19; ISO 15118-20, 7.8.3: V2GTP payload types."""
 
     EXI = 0x8001
+    """Every message of DIN 70121 and ISO 15118-2; in ISO 15118-20 the handshake alone."""
+    ISO20_COMMON = 0x8002
+    ISO20_AC = 0x8003
+    ISO20_DC = 0x8004
+    ISO20_ACDP = 0x8005
+    ISO20_WPT = 0x8006
+    ISO20_SCHEDULE_RENEGOTIATION = 0x8101
+    ISO20_METERING_CONFIRMATION = 0x8102
+    ISO20_ACDP_STATUS = 0x8103
+    ISO20_PARKING_STATUS = 0x8104
     SDP_REQUEST = 0x9000
     SDP_RESPONSE = 0x9001
+    SDP_REQUEST_WIRELESS = 0x9002
+    SDP_RESPONSE_WIRELESS = 0x9003
 
 
 @dataclass(frozen=True, slots=True)
