@@ -25,13 +25,18 @@ Item = tuple[Slot, str, ValueType, object]
 def to_xml(grammar: Grammar, message: Declared, name: str = "", namespace: str = "") -> str:
     """Return the XML document of a message, or of another element under its name.
 
-    `namespace` is that of the root element, where its class does not say it.
+    `namespace` is that of the root element, where neither its name nor its class says it.
     """
     type_ = grammar.types.get(type(message))
     if type_ is None or not (name or type_.element):
         raise ExiError(f"{type(message).__name__} is no element of this protocol")
+    if name:  # an element's namespace is that of the schema it stands in, not that of its type
+        places = [uri for each, uri, found in grammar.fragments if each == name and found is type_]
+        namespace = places[0] if places else type_.namespace or namespace
+    else:
+        namespace = type_.namespace or namespace
     writer = _XmlWriter()
-    writer.element(name or type_.element, type_.namespace or namespace, type_, message, "")
+    writer.element(name or type_.element, namespace, type_, message, "")
     lines = writer.lines
     declared = "".join(f' xmlns:{p}="{uri}"' for uri, p in writer.prefixes.items())
     lines[0] = re.sub(r"^<[^\s/>]+", lambda found: found.group() + declared, lines[0])

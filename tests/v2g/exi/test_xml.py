@@ -30,6 +30,7 @@ def test_other_elements_are_shown_under_their_name() -> None:
     chain = iso2.CertificateChain(id="id<1>", certificate=b"\0\1")
     root = ElementTree.fromstring(iso2.CODEC.to_xml(chain, "ContractSignatureCertChain").encode())
     space = f"{{{iso2.DATA_TYPES}}}"
+    assert root.tag == f"{{{iso2.BODY}}}ContractSignatureCertChain", "declared there, its type not"
     assert root.attrib == {f"{space}Id": "id<1>"}
     assert [(child.tag, child.text) for child in root] == [(f"{space}Certificate", "AAE=")]
     with pytest.raises(ExiError, match="CertificateChain is no element"):
