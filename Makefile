@@ -12,7 +12,7 @@ help:
 	@echo "make test     all tests, with the coverage of the cores"
 	@echo "make check    ruff, mypy --strict, import-linter, state-table lint"
 	@echo "make bench    figures: simulation speed, answer times, codec, start-up"
-	@echo "make interop  sessions with an independent EVCC and SECC (root, Java)"
+	@echo "make interop  sessions with an independent EVCC and SECC, and its EXI codec (root, Java)"
 	@echo "make test PYTHON=python3.13 VENV=.venv-3.13   another interpreter (3.11 to 3.13)"
 
 # A changed pyproject.toml prepares .venv again; otherwise nothing is installed.

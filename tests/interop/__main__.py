@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from tests.interop import modem, netns, peer, slac
+from tests.interop import exi_oracle, modem, netns, peer, slac
 from tests.interop.session import Role, Setup, Verdict, run_session
 
 TITLES = {
@@ -103,6 +103,7 @@ if __name__ == "__main__":
     try:
         words = sys.argv[1:]
         codes = [main(words), modem.run(words, say), 0 if words else slac.run(say)]
+        codes.append(0 if words else exi_oracle.run(say))
         sys.exit(max(codes))
     except KeyboardInterrupt:
         say("interrupted; namespaces and processes are removed")

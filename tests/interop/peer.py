@@ -90,13 +90,13 @@ _JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 def secc_command(*, stock: bool = False) -> list[str]:
     """The peer's SECC; `stock`: with the package's own simulated charger (1 V and 1 A for ever)."""
     if stock:
-        return [*_go_first(), str(_python()), "-m", "iso15118.secc.main"]
-    return [*_go_first(), str(_python()), "-I", str(Path(__file__).with_name("peer_secc.py"))]
+        return [*_go_first(), str(python()), "-m", "iso15118.secc.main"]
+    return [*_go_first(), str(python()), "-I", str(Path(__file__).with_name("peer_secc.py"))]
 
 
 def evcc_command(configuration: Path) -> list[str]:
     """The peer's EVCC: one session."""
-    return [*_go_first(), str(_python()), "-m", "iso15118.evcc.main", str(configuration)]
+    return [*_go_first(), str(python()), "-m", "iso15118.evcc.main", str(configuration)]
 
 
 def write_evcc_configuration(path: Path, charge_loops: int) -> None:
@@ -139,12 +139,12 @@ def prepare(say: Callable[[str], None]) -> None:
         return
     problem = "no Python 3.10 or newer was found"
     say(f"installing {', '.join(REQUIREMENTS)} into {ENVIRONMENT.name}, once (a minute)")
-    for python in _pythons():
-        failure = _install(python)
+    for interpreter in _pythons():
+        failure = _install(interpreter)
         if failure is None:
             mark.write_text("\n".join(REQUIREMENTS), encoding="utf-8")
             return
-        problem = f"{python}: {failure}"
+        problem = f"{interpreter}: {failure}"
     shutil.rmtree(ENVIRONMENT, ignore_errors=True)
     raise Unavailable(f"{REQUIREMENTS[0]} cannot be installed ({problem})")
 
@@ -154,7 +154,7 @@ def _is_ready(mark: Path) -> bool:
         made_for = mark.read_text(encoding="utf-8").split()
     except OSError:
         return False
-    return made_for == list(REQUIREMENTS) and _succeeds([str(_python()), "-c", ""])
+    return made_for == list(REQUIREMENTS) and _succeeds([str(python()), "-c", ""])
 
 
 def _pythons() -> list[str]:
@@ -164,15 +164,15 @@ def _pythons() -> list[str]:
     return [name for name in names if _succeeds([name, "-c", suitable])]
 
 
-def _install(python: str) -> str | None:
+def _install(interpreter: str) -> str | None:
     """What went wrong, in one line; None when both sides of the package can be imported."""
-    pip = [str(_python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     pip += ["--retries", "1", "--timeout", "10"]
     imports = "import iso15118.evcc.main, iso15118.secc.main"
     for command in (
-        [python, "-m", "venv", "--clear", str(ENVIRONMENT)],
+        [interpreter, "-m", "venv", "--clear", str(ENVIRONMENT)],
         [*pip, *REQUIREMENTS],
-        [str(_python()), "-c", imports],
+        [str(python()), "-c", imports],
     ):
         try:
             done = subprocess.run(
@@ -190,7 +190,8 @@ def _go_first() -> tuple[str, ...]:
     return next((way for way in _FIRST if _succeeds([*way, "true"])), ())
 
 
-def _python() -> Path:
+def python() -> Path:
+    """Its interpreter."""
     return ENVIRONMENT / "bin" / "python"
 
 
