@@ -7,18 +7,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from controller import listen
 from controller.listener.capture import Packet
 from controller.listener.conversation import Conversation
 from controller.listener.entries import Entry
+from controller.listener.summaries import summarise
 from controller.main import main
 from controller.netframes import ACK, PSH, SYN, Endpoint, FlowComposer, Segment, tcp_frame
 from controller.trace import PcapngWriter
@@ -507,6 +509,20 @@ def test_every_protocol_is_decoded(
     assert "guessed" not in entry.details
     alone = talk(said(down(frame)))[-1]
     assert alone.text == f"{entry.text} (protocol guessed: no handshake)"
+
+
+@given(st.integers(0, (1 << 36) - 1))
+@example(951_782_400)  # 29 February 2000
+@example(4_107_542_399)  # the end of a February with 28 days, 2100
+def test_times_are_those_of_the_calendar(seconds: int) -> None:
+    shown = summarise({"EVSETimeStamp": seconds})
+    moment = datetime(1970, 1, 1) + timedelta(seconds=seconds)
+    assert shown == f"time {moment.isoformat()}Z"
+
+
+@pytest.mark.parametrize("seconds", [-1, 1 << 36, 1 << 63])
+def test_times_far_away_are_numbers(seconds: int) -> None:
+    assert summarise({"EVSETimeStamp": seconds}) == f"time {seconds}"
 
 
 def test_the_handshake_again_in_iso20() -> None:

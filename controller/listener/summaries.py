@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 LABELS = {
     "EVTargetVoltage": "target",
@@ -282,12 +281,23 @@ def _add(name: str, value: object, groups: dict[str, list[tuple[int, str]]]) -> 
 def _scalar(name: str, value: object) -> str:
     if name in BINARY and isinstance(value, str):
         return f"{len(value.rstrip('=')) * 3 // 4} bytes"
-    if name in EPOCH and isinstance(value, int):
-        try:
-            return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        except (ValueError, OverflowError, OSError):
-            return str(value)
+    if name in EPOCH and isinstance(value, int) and 0 <= value < 1 << 36:
+        return _utc(value)
     return (clean(str(value)) or '""') + SUFFIXES.get(name, "")
+
+
+def _utc(seconds: int) -> str:
+    """Write a time since 1970 as date and time: no clock here, and no module that has one."""
+    days, second = divmod(seconds, 86_400)
+    era, day = divmod(days + 719_468, 146_097)  # 400 years each, the first on 1 March of year 0
+    year = (day - day // 1_460 + day // 36_524 - day // 146_096) // 365
+    day -= 365 * year + year // 4 - year // 100
+    month = (5 * day + 2) // 153  # from March
+    day -= (153 * month + 2) // 5
+    year += 400 * era + (month >= 10)
+    month = month - 9 if month >= 10 else month + 3
+    hour, minute, second = second // 3600, second // 60 % 60, second % 60
+    return f"{year}-{month:02}-{day + 1:02}T{hour:02}:{minute:02}:{second:02}Z"
 
 
 def _is_physical(value: Mapping[str, object]) -> bool:
