@@ -149,6 +149,11 @@ def prepare(say: Callable[[str], None]) -> None:
     raise Unavailable(f"{REQUIREMENTS[0]} cannot be installed ({problem})")
 
 
+def is_installed() -> bool:
+    """Whether the peer can run here now, without anything being installed."""
+    return _is_ready(ENVIRONMENT / "ready") and _succeeds(["java", "-version"])
+
+
 def _is_ready(mark: Path) -> bool:
     try:
         made_for = mark.read_text(encoding="utf-8").split()

@@ -35,6 +35,10 @@ SCHEMAS = {
     "dsig": "xmldsig-core-schema.xsd",
 }
 
+PIECE = 4000
+"""Characters fetched from Java at once: py4j writes longer texts in two parts, and the second waits
+40 ms for the acknowledgement of the first (Nagle's algorithm and delayed acknowledgements)."""
+
 
 class Exificient:
     """Coders by schema and mode, each made when first needed."""
@@ -83,7 +87,10 @@ class Exificient:
         out = jvm.java.io.StringWriter()
         result = jvm.javax.xml.transform.stream.StreamResult(out)
         self._writer.transform(source, result)
-        return str(out.toString())
+        text = out.getBuffer()
+        length = text.length()
+        pieces = (min(at + PIECE, length) for at in range(0, length, PIECE))
+        return "".join(str(text.substring((end - 1) // PIECE * PIECE, end)) for end in pieces)
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """Answer one line."""

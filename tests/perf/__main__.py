@@ -10,26 +10,40 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from tests.perf import bench_answer, bench_exi, bench_exi_iso20, bench_sim, bench_slac, bench_start
+from tests.perf import (
+    bench_answer,
+    bench_exi,
+    bench_exi_iso20,
+    bench_exi_load,
+    bench_exi_peer,
+    bench_sim,
+    bench_slac,
+    bench_start,
+)
 from tests.perf.figures import Figure
 
 CODEC_RATIO = 1.5
+LOOP_RATIO = 1.0
+LOOP_WORDS = ("CurrentDemand", "ChargeLoop")
+"""Messages of the charge loop: the codec must not take longer than json."""
 Bench = Callable[[Callable[[str], None]], list[Figure]]
 
 
 def codec(progress: Callable[[str], None]) -> list[Figure]:
-    """The codec beside `json` with the same content."""
+    """The codec beside `json` with the same content, and beside EXIficient where it is."""
     progress("messages of the charge loop and the longest ones")
-    return [
-        Figure(
-            f"{row.operation} of {row.message}",
-            row.ratio,
-            "x json",
-            CODEC_RATIO,
-            note=f"{row.exi_us:.1f} us, json {row.json_us:.1f} us",
-        )
-        for row in [*bench_exi.bench(), *bench_exi_iso20.bench()]
-    ]
+    rows = [*bench_exi.bench(), *bench_exi_iso20.bench()]
+    peer = bench_exi_peer.times(progress, rows)
+    figures = []
+    for row in rows:
+        note = f"{row.size} B {row.exi_us:.1f} us, json {row.json_us:.1f} us"
+        other = peer.get((row.message, row.operation))
+        if other is not None:
+            note += f", EXIficient {other:.0f} us ({other / row.exi_us:.0f}x)"
+        name = f"{row.operation} of {row.message}"
+        limit = LOOP_RATIO if any(word in name for word in LOOP_WORDS) else CODEC_RATIO
+        figures.append(Figure(name, row.ratio, "x json", limit, note=note))
+    return [*figures, *bench_exi_load.bench(progress)]
 
 
 BENCHES: dict[str, Bench] = {

@@ -24,7 +24,9 @@ Maker = Callable[[random.Random, float], Any]
 
 CASES: list[tuple[str, Codec[Any], Maker]] = [
     ("din.CurrentDemandReq", din.CODEC, exi_din.demand_req),
+    ("din.CurrentDemandReq minimal", din.CODEC, exi_din.demand_req_minimal),
     ("din.CurrentDemandRes", din.CODEC, exi_din.demand_res),
+    ("din.CurrentDemandRes minimal", din.CODEC, exi_din.demand_res_minimal),
     ("iso2.CurrentDemandReq", iso2.CODEC, exi_iso2.demand_req),
     ("iso2.CurrentDemandReq minimal", iso2.CODEC, exi_iso2.demand_req_minimal),
     ("iso2.CurrentDemandRes", iso2.CODEC, exi_iso2.demand_res),
@@ -45,6 +47,9 @@ class Row:
     operation: str
     exi_us: float
     json_us: float
+    protocol: str
+    sample: bytes
+    """One of the messages."""
 
     @property
     def ratio(self) -> float:
@@ -85,9 +90,10 @@ def measure(name: str, codec: Codec[Any], make: Maker) -> list[Row]:
             times.setdefault(key, []).append(_microseconds(call, inputs[key]))
     median = {key: statistics.median(each) for key, each in times.items()}
     size = round(statistics.mean(map(len, payloads)))
+    sample = codec.name, payloads[-1]
     return [
-        Row(name, size, "decode", median["decode"], median["json.loads"]),
-        Row(name, size, "encode", median["encode"], median["json.dumps"]),
+        Row(name, size, "decode", median["decode"], median["json.loads"], *sample),
+        Row(name, size, "encode", median["encode"], median["json.dumps"], *sample),
     ]
 
 

@@ -56,3 +56,36 @@ def demand_res(rng: random.Random, part: float) -> din.Message:
         evse_maximum_power_limit=_value(150_000, din.Unit.W, 1),
     )
     return din.Message(session_id=SESSION, body=body)
+
+
+def demand_req_minimal(rng: random.Random, part: float) -> din.Message:
+    """Return a CurrentDemandReq with what must be in it."""
+    body = din.CurrentDemandReq(
+        dc_ev_status=din.DcEvStatus(
+            ev_ready=True,
+            ev_error_code=din.DcEvErrorCode.NO_ERROR,
+            ev_ress_soc=10 + int(80 * part),
+        ),
+        ev_target_current=_value(250 - 200 * part + rng.gauss(0, 1), din.Unit.A, -1),
+        charging_complete=False,
+        ev_target_voltage=_value(410 + rng.gauss(0, 0.5), din.Unit.V, -1),
+    )
+    return din.Message(session_id=SESSION, body=body)
+
+
+def demand_res_minimal(rng: random.Random, part: float) -> din.Message:
+    """Return a CurrentDemandRes with what must be in it."""
+    body = din.CurrentDemandRes(
+        response_code=din.ResponseCode.OK,
+        dc_evse_status=din.DcEvseStatus(
+            evse_status_code=din.DcEvseStatusCode.EVSE_Ready,
+            notification_max_delay=0,
+            evse_notification=din.EvseNotification.NONE,
+        ),
+        evse_present_voltage=_value(350 + 50 * part + rng.gauss(0, 0.5), din.Unit.V, -1),
+        evse_present_current=_value(250 - 200 * part + rng.gauss(0, 1), din.Unit.A, -1),
+        evse_current_limit_achieved=rng.random() < 0.5,
+        evse_voltage_limit_achieved=False,
+        evse_power_limit_achieved=False,
+    )
+    return din.Message(session_id=SESSION, body=body)

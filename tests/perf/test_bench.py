@@ -6,8 +6,17 @@ import os
 
 import pytest
 
+from tests.interop import peer
 from tests.perf import __main__ as perf
-from tests.perf import bench_answer, bench_exi, bench_sim, bench_slac, bench_start
+from tests.perf import (
+    bench_answer,
+    bench_exi,
+    bench_exi_load,
+    bench_exi_peer,
+    bench_sim,
+    bench_slac,
+    bench_start,
+)
 from tests.perf.figures import Figure, percentile
 
 no_ipv6 = pytest.mark.skipif(
@@ -76,7 +85,39 @@ def test_start() -> None:
 def test_codec(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_exi, "ROUNDS", 1)
     monkeypatch.setattr(bench_exi, "MESSAGES", 2)
-    assert {figure.unit for figure in perf.codec(lambda line: None)} == {"x json"}
+    monkeypatch.setattr(bench_exi_load, "ROUNDS", 1)
+    monkeypatch.setattr(peer, "is_installed", lambda: False)
+    said: list[str] = []
+    figures = perf.codec(said.append)
+    assert {figure.unit for figure in figures} == {"x json", "ms", "MB"}
+    assert all(figure.amount > 0.0 for figure in figures)
+    assert any("EXIficient is left out" in line for line in said)
+    limits = {figure.name: figure.limit for figure in figures}
+    assert limits["decode of din.CurrentDemandReq"] == 1.0
+    assert limits["encode of iso20.DC_ChargeLoopRes"] == 1.0
+    assert limits["import of iso20_dc"] == 40.0
+
+
+def test_codec_beside_exificient(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        bench_exi.Row("m", 1, operation, 2.0, 1.0, "sap", bytes.fromhex("80400040"))
+        for operation in ("decode", "encode")
+    ]
+
+    class Fake:
+        def __enter__(self) -> Fake:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def ask(self, **question: object) -> dict[str, float]:
+            return {"us": 7.0 if "xml" in question else 5.0}
+
+    monkeypatch.setattr(peer, "is_installed", lambda: True)
+    monkeypatch.setattr(bench_exi_peer, "Oracle", Fake)
+    found = bench_exi_peer.times(lambda line: None, rows)
+    assert found == {("m", "decode"): 5.0, ("m", "encode"): 7.0}
 
 
 def test_exit_code_tells_what_could_not_be_measured(
