@@ -21,11 +21,13 @@ from controller.listener.capture import Packet
 from controller.listener.conversation import Conversation
 from controller.listener.entries import Entry
 from controller.listener.summaries import summarise
+from controller.listener.v2g_reader import ProtocolReader
 from controller.main import main
 from controller.netframes import ACK, PSH, SYN, Endpoint, FlowComposer, Segment, tcp_frame
 from controller.trace import PcapngWriter
 from controller.v2g import sdp, v2gtp
 from controller.v2g.messages import din, protocols, sap
+from tests.v2g.exi.strategies import objects
 
 CAR = Endpoint.of(bytes.fromhex("02ca00000001"), "fe80::ca", 49200)
 CHARGER = Endpoint.of(bytes.fromhex("02ce00000002"), "fe80::ce", 61341)
@@ -424,6 +426,7 @@ def test_protocol_names(namespace: str, shown: str) -> None:
     assert texts(said(*parts), "v2g")[-1] == shown
 
 
+ISO20_ORDER = ("iso20-common", "iso20-ac", "iso20-dc", "iso20-acdp", "iso20-wpt")
 HEADER_20 = {"SessionID": SESSION.hex(), "TimeStamp": 1_700_000_000_000_000}
 STATUS_2 = {"NotificationMaxDelay": 0, "EVSENotification": "StopCharging", "RCD": True}
 EVERY_PROTOCOL = [
@@ -523,6 +526,30 @@ def test_times_are_those_of_the_calendar(seconds: int) -> None:
 @pytest.mark.parametrize("seconds", [-1, 1 << 36, 1 << 63])
 def test_times_far_away_are_numbers(seconds: int) -> None:
     assert summarise({"EVSETimeStamp": seconds}) == f"time {seconds}"
+
+
+READERS = {"din": 0x8001, "iso2": 0x8001, **{n: 0x8002 + i for i, n in enumerate(ISO20_ORDER)}}
+"""Codecs and the payload types of their messages."""
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), protocol=st.sampled_from(sorted(READERS)))
+def test_any_message_makes_a_harmless_line(data: st.DataObject, protocol: str) -> None:
+    """Every field of every message may come, with any text in it; or with a byte changed."""
+    grammar = protocols.codec(protocol).grammar
+    message = data.draw(st.one_of([objects(grammar, t) for t in grammar.roots.values()]))
+    payload = protocols.codec(protocol).encode(message)
+    read = ProtocolReader().read(READERS[protocol], payload)
+    assert read.name or read.text == "message without a body"
+    assert read.text.isprintable()
+    assert read.json is not None
+    assert json.loads(json.dumps(read.json)) == read.json
+    at = data.draw(st.integers(0, len(payload) - 1))
+    changed = bytearray(payload)
+    changed[at] = data.draw(st.integers(0, 255))
+    damaged = ProtocolReader().read(READERS[protocol], bytes(changed))
+    assert damaged.text.isprintable()
+    json.dumps(damaged.json)
 
 
 def test_the_handshake_again_in_iso20() -> None:

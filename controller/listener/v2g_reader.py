@@ -154,6 +154,7 @@ def _read(
     if "Notification" in header:
         fields["Notification"] = header["Notification"]
     text = ", ".join(filter(None, (summarise(fields), "signed" * ("Signature" in header))))
+    text = text if element else "message without a body"
     left = found.superfluous
     return V2gMessage(payload_type, payload, key, name, element, text, view, "", left, guessed)
 
