@@ -52,7 +52,7 @@ from controller.signals import (
     StopRequest,
 )
 from controller.sim import SIDES, World, host_mac
-from controller.site_link import choose_link, free_udp_port
+from controller.site_link import choose_link, free_udp_port, link_problems
 from controller.trace import TraceWriter
 from controller.v2g.sdp import SDP_PORT
 
@@ -136,6 +136,8 @@ class RunningSite:
             self._open_folder()
             self._hang_bell()
             self.view.say(f"link: {self.link} ({self.why})")
+            for problem in link_problems(self.link):
+                self.view.say(problem)
             self._start_children()
             self._start_clock()
             self.loop.run()

@@ -6,6 +6,7 @@ import socket
 
 from controller import netns
 from controller.errors import PortError
+from controller.plc import driver_interface, interface
 from controller.plc.driver_tap import open_tap
 from controller.process_site import LOOPBACK, TAP_NAME
 
@@ -35,6 +36,18 @@ def choose_link(wanted: str) -> tuple[str, str]:
     if wanted == "tap":
         raise PortError(f"no TAP devices: {reason}; leave --link out to use loopback")
     return LOOPBACK, f"no TAP devices: {reason}"
+
+
+def link_problems(link: str) -> list[str]:
+    """Say what is wrong with a real interface, and what to do: one line each, none if all is well.
+
+    No address yet, a network manager that asks for DHCP, router solicitations: each has disturbed
+    sessions, none keeps one from starting. Raises PortError when the interface is gone.
+    """
+    if link in (LOOPBACK, "tap"):
+        return []
+    findings = interface.check(driver_interface.read_facts(link))
+    return [f"{link}: {finding.what}. {finding.hint}".rstrip() for finding in findings]
 
 
 def _try_tap() -> None:

@@ -14,7 +14,7 @@ from controller import signals
 from controller.listener.capture import open_capture, read_packets
 from controller.listener.conversation import Conversation
 from controller.report import Report
-from controller.site_link import choose_link
+from controller.site_link import choose_link, link_problems
 from controller.trace import read_trace
 from tests.scene_process import PATIENCE_S, ROOT, Sim, command
 
@@ -265,3 +265,10 @@ def test_with_tap_devices_the_kernels_own_packets_are_captured(sim: MakeSim) -> 
         packets = list(read_packets(file))
     assert any(packet.data[12:14] == b"\x86\xdd" for packet in packets)
     assert any(packet.data[12:14] == b"\x88\xe1" for packet in packets)
+
+
+def test_problems_of_a_real_interface_are_said() -> None:
+    assert link_problems("loopback") == link_problems("tap") == []
+    problems = link_problems("lo")
+    assert problems  # loopback is no interface to a modem
+    assert all(problem.startswith("lo: ") and "\n" not in problem for problem in problems)
