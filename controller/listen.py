@@ -12,6 +12,7 @@ import io
 import json
 import os
 import sys
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TextIO
 
@@ -142,7 +143,7 @@ def _printer(args: argparse.Namespace) -> _Printer:
     return _TextPrinter(sys.stdout, coloured=coloured)
 
 
-class _Printer:
+class _Printer(ABC):
     """Writes entries; times are relative to the first packet."""
 
     def __init__(self, out: TextIO) -> None:
@@ -161,17 +162,26 @@ class _Printer:
             seconds = (entry.at_ns - (self._start_ns or 0)) / 1e9
             self._out.write(self._line(entry, seconds) + "\n")
 
+    @abstractmethod
     def end(self, conversation: Conversation) -> None:
         """Write a last line, where there is one."""
 
+    @abstractmethod
     def _head(self, name: str, at_ns: int) -> None:
         """Write a first line, where there is one."""
 
+    @abstractmethod
     def _line(self, entry: Entry, seconds: float) -> str:
-        raise NotImplementedError
+        """Return an entry as it is printed."""
 
 
 class _JsonPrinter(_Printer):
+    def end(self, conversation: Conversation) -> None:
+        """Write nothing: every line is an object."""
+
+    def _head(self, name: str, at_ns: int) -> None:
+        """Write nothing."""
+
     def _line(self, entry: Entry, seconds: float) -> str:
         record = {
             "t": round(seconds, 9),

@@ -12,6 +12,7 @@ the stage, which knows when in the cable check. Nothing here waits, reads a cloc
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,7 @@ RESTING = (ContactorState.OPEN, ContactorState.CLOSED, ContactorState.FAULT)
 STEADY = (StageState.OFF, StageState.CHARGE, StageState.ABORTED)
 
 
-class _Realtime:
+class _Realtime(ABC):
     """What both roles share: the heartbeat, the contactors, dispatch."""
 
     TO_HARDWARE: tuple[type[Output], ...]
@@ -129,11 +130,13 @@ class _Realtime:
         """Something is closed that must open when communication falls silent."""
         return self.contactors.is_commanded
 
+    @abstractmethod
     def _earliest(self) -> float | None:
-        raise NotImplementedError  # pragma: no cover
+        """Each role its own."""
 
+    @abstractmethod
     def _let_run_out(self, now: float) -> list[Output]:
-        raise NotImplementedError  # pragma: no cover
+        """Each role its own."""
 
     def _heartbeat(self, item: Heartbeat, now: float) -> list[Output]:
         if item.sequence <= self._sequence:
@@ -146,14 +149,17 @@ class _Realtime:
         self._session_wants_closed = item.closed
         return self._want_contactors(now)
 
+    @abstractmethod
     def _want_contactors(self, now: float) -> list[Output]:
-        raise NotImplementedError  # pragma: no cover
+        """Each role its own."""
 
+    @abstractmethod
     def _reset(self, item: ResetRequest, now: float) -> list[Output]:
-        raise NotImplementedError  # pragma: no cover
+        """Each role its own."""
 
+    @abstractmethod
     def _decide(self, now: float) -> list[Output]:
-        raise NotImplementedError  # pragma: no cover
+        """Each role its own."""
 
     def communication_lost(self, now: float) -> list[Output]:
         """Act on the end of the other process: its last heartbeat counts no more."""

@@ -221,6 +221,8 @@ IPC_S = 0.0002
 """From one process to the other; measured on Unix sockets: below 0.1 ms."""
 RESTING_PERIOD_S = 0.098
 """Frames of a settled realtime core in virtual time: within the 100 ms that a permit lasts."""
+MOVES = 0.5
+"""Volts or amperes between frames that are no noise: a ramp, a discharge, an opened contact."""
 FRESH_S = 0.04
 """Inputs older than this are read anew before anything is decided; a real period is 5 ms."""
 BEAT_S = 0.05
@@ -230,13 +232,16 @@ BEAT_S = 0.05
 class Frames:
     """The period of a realtime core; longer while nothing moves, so that hours cost little."""
 
-    def __init__(self, node: Node, inputs: Callable[[float], Output], period_s: float) -> None:
+    def __init__(
+        self, node: Node, inputs: Callable[[float], EvseInputs | PevInputs], period_s: float
+    ) -> None:
         self._node = node
         self._inputs = inputs
         self._period_s = period_s
         self.deadline = 0.0
         self.at = 0.0
         """When the last frame ran."""
+        self._voltage_v = self._current_a = 0.0
         self.stopped = False
         """No inputs arrive any more; the core's own deadlines still run."""
 
@@ -247,9 +252,21 @@ class Frames:
             return
         self.at = now
         core = self._node.core
-        self._node.feed(core.receive, self._inputs(now), now)  # type: ignore[attr-defined]
-        settled = core.settled  # type: ignore[attr-defined]
+        item = self._inputs(now)
+        self._node.feed(core.receive, item, now)  # type: ignore[attr-defined]
+        settled = core.settled and not self._moves(item)  # type: ignore[attr-defined]
         self.deadline = now + (RESTING_PERIOD_S if settled else self._period_s)
+
+    def _moves(self, item: EvseInputs | PevInputs) -> bool:
+        """Say whether voltage or current went anywhere since the last frame: then no rest."""
+        if type(item) is EvseInputs:
+            voltage_v, current_a = item.output.voltage_v, item.output.current_a
+        else:
+            assert isinstance(item, PevInputs)
+            voltage_v, current_a = item.vehicle.inlet_voltage_v, item.vehicle.inlet_current_a
+        moved = abs(voltage_v - self._voltage_v) > MOVES or abs(current_a - self._current_a) > MOVES
+        self._voltage_v, self._current_a = voltage_v, current_a
+        return moved
 
     def poke(self, now: float) -> None:
         """Something changed: look again a period from now."""

@@ -16,6 +16,7 @@ offset in the frame (the peer's). Bytes behind the last field are left alone: re
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, dataclass_transform
 
@@ -55,16 +56,16 @@ class Reader:
         return len(self.data) - self.offset
 
 
-class Item:
+class Item(ABC):
     """How one field is coded."""
 
+    @abstractmethod
     def decode(self, reader: Reader, name: str, values: Mapping[str, Any]) -> Any:
         """Read the field's value; `values` holds the fields before it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, value: Any) -> bytes:
         """Return the field's bytes."""
-        raise NotImplementedError
 
     def check(self, value: Any) -> str:
         """Say what is wrong with a value, or nothing."""

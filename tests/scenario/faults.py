@@ -35,7 +35,7 @@ class Fault:
     """The charger's coils and supply are off this long after it, at the latest."""
     safe_s: float = 0.5
     """The output is open and below 60 V this long after it, at the latest."""
-    inlet_s: float = 0.9
+    inlet_s: float = 0.8
     """The same for the vehicle's contactors and the inlet."""
     heal: Act = nothing
     """What someone repairs afterwards, with nothing plugged in."""

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 MISHAPS: dict[str, tuple[float, ...]] = {"lost": (), "repeated": (0.0, 0.001), "late": (0.15,)}
 """Extra delay of each copy that arrives."""
 
-ANSWERS = range(0, 24, 2)
-"""Answers of the modems to their hosts: all before the link, and polls of the link after it."""
-
 
 class Counter:
     """Lets mishap befall the frame with one number, and counts all."""
@@ -40,6 +37,14 @@ def crossing_frames() -> int:
     """Count what crosses the powerline in the good session."""
     world, counter = small_world(79.9), Counter(-1, ())
     world.world.powerline.fault = counter
+    charge(world)
+    return counter.seen
+
+
+def modem_answers() -> int:
+    """Count the modems' answers to their hosts in the good session."""
+    world, counter = small_world(79.9), Counter(-1, ())
+    world.world.powerline.answer_fault = counter
     charge(world)
     return counter.seen
 
@@ -64,7 +69,7 @@ def test_slac_frame(number: int, mishap: str) -> None:
 
 
 @pytest.mark.parametrize("mishap", MISHAPS)
-@pytest.mark.parametrize("number", ANSWERS)
+@pytest.mark.parametrize("number", range(modem_answers()))
 def test_answer_of_the_own_modem(number: int, mishap: str) -> None:
     world, counter = small_world(79.9), Counter(number, MISHAPS[mishap])
     world.world.powerline.answer_fault = counter

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from controller.signals import Heartbeat, OpenContactors, SetOutput, SetS2
+from controller.signals import (
+    Heartbeat,
+    OpenContactors,
+    PevInputs,
+    SetOutput,
+    SetS2,
+    StopRequest,
+)
 from controller.sim import SIDES, SimWorld
 from tests.scenario.faults import blind, emergency, hang, kill_connection, put, stop, unplug
 from tests.scenario.worlds import Watch, advance, loaded_world, play_on
@@ -108,3 +115,19 @@ def test_broken_connection_under_load() -> None:
     assert watch.ended
     assert times.supply_at < 0.1
     assert world.world.circuit.worst_opening_current_a < 5.0
+
+
+def test_frames_do_not_rest_while_the_current_moves() -> None:
+    """Virtual time may skip periods only where nothing happens: a ramp is seen at its period."""
+    world, _ = loaded_world()
+    seen: list[float] = []
+    world.observers.append(
+        lambda now, node, direction, item: seen.append(now) if type(item) is PevInputs else None
+    )
+    advance(world, 0.5)
+    resting = len(seen)
+    seen.clear()
+    world.world.circuit.current_fall_a_per_s = 100.0
+    world.send("pev", StopRequest("button"))
+    advance(world, 0.5)
+    assert len(seen) > 4 * resting
