@@ -52,6 +52,17 @@ def number(default: float, low: float, high: float, meaning: str) -> Any:  # noq
     return _key(default, read, f"a number from {low:g} to {high:g}", meaning)
 
 
+def whole(default: int, low: int, high: int, meaning: str) -> Any:  # noqa: ANN401
+    """Declare a whole number from `low` to `high`, both allowed."""
+
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError
+        return value
+
+    return _key(default, read, f"a whole number from {low} to {high}", meaning)
+
+
 def choice(default: str, options: tuple[str, ...], meaning: str) -> Any:  # noqa: ANN401
     """Declare one of a few words."""
 
@@ -115,6 +126,7 @@ class Consistent(Protocol):
 class ChargerSection:
     """[charger]: identity and nameplate."""
 
+    mode: str = choice("dc", ("dc", "ac"), "DC charging (CCS), or AC by IEC 61851-1")
     evse_id: str = text("ZZ00000", 32, "EVSEID shown to the vehicle")
     minimum_voltage_v: float = number(150.0, 0, 1000, "lowest output voltage under load")
     maximum_voltage_v: float = number(920.0, 50, 1000, "highest output voltage")
@@ -177,6 +189,46 @@ class RealtimeSection:
     """[realtime]: the hard-timed process."""
 
     period_s: float = number(0.005, 0.001, 0.02, "period of the pilot, interlock and power loop")
+    cpu: int = whole(-1, -1, 255, "the CPU it has for itself; -1: any")
+    priority: int = whole(50, 1, 89, "SCHED_FIFO priority")
+    socket: str = text(
+        "/run/ccs-pilot/realtime.sock", 100, "Unix socket between the two processes on a real site"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HardwareSection:
+    """[hardware] of a charger: which drivers read and drive the real parts."""
+
+    board: str = text("", 200, "pin map (TOML); empty: the board of hw_docs/board.toml")
+    pigpiod: str = text("localhost:8888", 100, "host:port of the pigpio daemon, real or simulated")
+    pilot: str = choice(
+        "pigpio",
+        ("pigpio", "kernel-pwm"),
+        "who makes the 1 kHz: the pigpio daemon (Pi 4 and older) or /sys/class/pwm",
+    )
+    gpio: str = choice(
+        "pigpio",
+        ("pigpio", "lgpio"),
+        "who switches and reads pins: the pigpio daemon, or the kernel's GPIO character device",
+    )
+    adc: str = choice("ads1115", ("ads1115", "mcp3208"), "the converter behind the peak detectors")
+    adc_bus: str = choice(
+        "kernel",
+        ("kernel", "pigpio"),
+        "how it is reached: /dev/i2c-1 or /dev/spidev0.1, or the pigpio daemon's I2C and SPI",
+    )
+    calibration: str = text(
+        "", 200, "file of `ccs-pilot calibrate`; empty: the board's nominal values"
+    )
+    modules: str = choice(
+        "simulated",
+        ("simulated", "none"),
+        "DC power modules and isolation monitor: those of the simulated site, or none",
+    )
+    site: str = text(
+        "/run/ccs-pilot/site.sock", 100, "Unix socket of the simulated site (modules, monitor)"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +249,7 @@ class ChargerConfig:
     plc: PlcSection = field(default_factory=PlcSection)
     slac: ChargerSlacSection = field(default_factory=ChargerSlacSection)
     realtime: RealtimeSection = field(default_factory=RealtimeSection)
+    hardware: HardwareSection = field(default_factory=HardwareSection)
     site: SiteSection = field(default_factory=SiteSection)
 
 

@@ -300,6 +300,7 @@ class EvseRealtime(_Realtime):
         snapshot.isolation = stage.isolation
         snapshot.cable_check = stage.cable_check
         snapshot.emergency_stop = inputs.emergency_stop
+        snapshot.hardware_tripped = inputs.chain_open
         snapshot.vehicle_maximum_v = self._vehicle_maximum_v
         snapshot.charger_maximum_v = stage.envelope.maximum_voltage_v
         snapshot.charger_maximum_a = stage.envelope.maximum_current_a

@@ -317,6 +317,23 @@ class InletReport(Output):
 
 
 @dataclass(frozen=True, slots=True)
+class AcReading(Output):
+    """AC charger: what its installation and its socket outlet tell."""
+
+    cable_ohm: float
+    """PP resistor of the cable in the socket outlet (current rating); infinite without cable."""
+    rcd_tripped: bool
+    live_behind: bool
+    """Voltage behind the contactor: while that is open, a welded contact."""
+    phases: int
+    """How many of L1, L2, L3 carry mains voltage."""
+    current_a: float
+    """Highest phase current of the meter; 0 without a meter."""
+    taken_at: float
+    valid: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class EvseInputs(Output):
     """Everything the charger's hardware tells in one period."""
 
@@ -326,6 +343,10 @@ class EvseInputs(Output):
     isolation: IsolationReading
     envelope: PowerEnvelope
     emergency_stop: bool = False
+    chain_open: bool = False
+    """The hardware interlock has opened its chain (or the wire that tells it is broken)."""
+    ac: AcReading | None = None
+    """AC chargers only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +358,28 @@ class PevInputs(Output):
     vehicle: InletReport
 
 
+@dataclass(frozen=True, slots=True)
+class LoopReport(Output):
+    """Realtime: how well its period is kept, since the process started."""
+
+    periods: int
+    overruns: int
+    """Periods that were skipped because the one before took too long."""
+    worst_late_s: float
+    culprit: str
+    """What ran longest in the period that caused the last overrun; empty: none yet."""
+    problem: str = ""
+    """What of the hardware does not work at the moment, in words."""
+
+
 # --- commands to power hardware ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SetWatchdog(Output):
+    """Toggle the external watchdog after every complete period, or stop toggling (self-test)."""
+
+    toggling: bool
 
 
 @dataclass(frozen=True, slots=True)

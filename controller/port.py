@@ -1,0 +1,33 @@
+"""What a realtime process needs from outside: all its hardware, as one thing (a `Protocol`).
+
+The process calls `read` once at the start of a period and `carry_out` for each command within it.
+No call may block for longer than a fraction of a period: a driver whose part hangs returns the last
+reading with its old time stamp (the interlock sees its age and withdraws the permits), tries again
+outside the period, and says in `problem` what is wrong. None of them raises while running.
+"""
+
+from typing import Protocol
+
+from controller.signals import Output
+
+
+class Hardware(Protocol):
+    """Pilot, contactors, power, inputs of one charger or one vehicle."""
+
+    def read(self, now: float) -> Output:
+        """Everything the hardware tells now: `EvseInputs` or `PevInputs`."""
+
+    def carry_out(self, command: Output, now: float) -> None:
+        """Do what the realtime core commands (one of its `TO_HARDWARE`)."""
+
+    def kick(self) -> None:
+        """Give the external watchdog one edge; called once after each complete period."""
+
+    def problem(self) -> str:
+        """What does not work at the moment, in words for a person; empty when all is well."""
+
+    def make_safe(self) -> None:
+        """Open, switch off, steady pilot; also with half of the hardware gone, and repeatedly."""
+
+    def close(self) -> None:
+        """Give the devices back; makes safe first."""
