@@ -8,7 +8,7 @@ seconds; a duty cycle is a fraction 0..1.
 
 Between the processes `communication` and `realtime` only these cross, and only so:
 communication *requests* (`Heartbeat`, `DutyRequest`, `OutputRequest`, `ContactorRequest`,
-`S2Request`), realtime *grants and reports* (`PilotChanged`, `PowerReport`, `InterlockReport`,
+`S2Request`, `WakeRequest`), realtime *grants and reports* (`PilotChanged`, `PowerReport`, `InterlockReport`,
 `InletReport`). Nothing that communication says can close a contactor by itself: see `interlock`.
 """
 
@@ -74,8 +74,12 @@ class InletSample(Output):
     duty: DutyCycle
     """Measured duty cycle; 1.0 for steady high, 0.0 for no positive signal."""
     plugged: bool
-    """Proximity (PP) shows a connector."""
+    """Proximity (PP) shows a connector; `proximity_ohm`, where it is measured, decides."""
     taken_at: float
+    frequency_hz: float = 1000.0
+    """Of the oscillator; means nothing while the pilot is steady."""
+    proximity_ohm: float | None = None
+    """The plug's resistor from PP to PE (1 MOhm: none); None: only `plugged` is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,12 @@ class InletPilotChanged(Output):
     duty: DutyCycle
     digital: bool
     """Duty is 3 to 7 %: the charger wants digital communication."""
+    button: bool = False
+    """CCS1: the latch's button is pressed; somebody is about to pull the connector."""
+    cable_a: float = 0.0
+    """CCS2: what the cable may carry (AC); 0: not known."""
+    fault: str = ""
+    """What is wrong with the inlet: nothing may flow until it is gone."""
 
 
 # --- requests: communication to realtime -------------------------------------------------------
@@ -177,6 +187,11 @@ class S2Request(Output):
     """Vehicle: ask for S2 (state C)."""
 
     closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WakeRequest(Output):
+    """Vehicle: ask for one B-C-B toggle of S2, to wake a charger whose pilot is steady."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -690,6 +705,18 @@ class StopRequest(Output):
     """Someone wants the session to end normally (driver, operator, limit reached)."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeRequest(Output):
+    """Vehicle: the driver wants to charge (again): a charger that sleeps is to be woken."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeFailed(Output):
+    """Vehicle: the charger did not start its oscillator, however often it was asked to."""
+
+    tries: int
 
 
 @dataclass(frozen=True, slots=True)
