@@ -67,7 +67,9 @@ def test_the_conversion_asks_the_circuit_at_its_end() -> None:
     adc = SimAds1115(voltage)
     adc.write(SINGLE_0, 3.0)
     adc.read(2, 3.5)
-    assert asked == [(0, pytest.approx(3.0 + CONVERSION_S))]
+    [(number, at)] = asked
+    assert number == 0
+    assert at == pytest.approx(3.0 + CONVERSION_S)
 
 
 def test_continuous_mode_follows_the_input_and_changes_it_after_the_running_conversion() -> None:
