@@ -163,11 +163,27 @@ class _Realtime(ABC):
 
     def communication_lost(self, now: float) -> list[Output]:
         """Act on the end of the other process: its last heartbeat counts no more."""
-        self._heartbeat_at, self._sequence = -inf, -1
+        self._forget_session()
+        self._heartbeat_at = -inf
         self._session_wants_closed = False
         out = self._decide(now)
         self._timer_at = self._earliest()
         return out
+
+    def communication_found(self, now: float) -> list[Output]:
+        """Tell a new process everything; what the one before it asked for and said is void.
+
+        Nothing that its predecessor had may go on, even if its end was not noticed.
+        """
+        return self.communication_lost(now) + self._tell_all(now)
+
+    def _forget_session(self) -> None:
+        """Forget what the other process said of itself: a new one counts from one and is idle."""
+        self._sequence, self._believed = -1, Phase.IDLE
+
+    @abstractmethod
+    def _tell_all(self, now: float) -> list[Output]:
+        """Return every report, as if all had changed just now."""
 
 
 class EvseRealtime(_Realtime):
@@ -318,6 +334,13 @@ class EvseRealtime(_Realtime):
         self._reported_power, self._reported_at = self.stage.report(now), now
         return [self._reported_power]
 
+    def _tell_all(self, now: float) -> list[Output]:
+        out = self.pilot.report()
+        if self._inputs is not None:
+            self._reported_at = -inf
+            out += self._report(now)
+        return [*out, self.interlock.report]
+
     def _reset(self, item: ResetRequest, now: float) -> list[Output]:
         if self.pilot.state is ControlPilotState.F:
             self._reset_wanted = True  # at -12 V nobody can see whether a vehicle is plugged in
@@ -389,9 +412,17 @@ class PevRealtime(_Realtime):
             return []
         return self.pilot.receive_signal(S2Request(closed=False), now)
 
+    def _tell_all(self, now: float) -> list[Output]:
+        out: list[Output] = []
+        if self._inputs is not None:
+            out.append(self.pilot.report())
+            self._reported_at = -inf
+            out += self._report(now)
+        return [*out, self.interlock.report]
+
     def communication_lost(self, now: float) -> list[Output]:
         """Act on the end of the other process: S2 at once, the contactors after their grace."""
-        self._sequence = -1
+        self._forget_session()
         last_at = now - HEARTBEAT_TIMEOUT_S - AGE_STEP_S
         self._heartbeat_at = min(self._heartbeat_at, last_at)
         out = self._decide(now)
