@@ -89,13 +89,15 @@ class _Realtime(ABC):
         self._heartbeat_at = -inf
         self._believed = Phase.IDLE
         self._session_wants_closed = False
+        self._orphaned = False
+        """The process that had the contactors closed is gone, and they are not open yet."""
         self._reported_at = -inf
         self._timer_at: float | None = None
         """Kept without the heartbeat's own deadline: most heartbeats change nothing else."""
 
     def _forget_wish(self, now: float) -> list[Output]:
         """Let a session that fell silent ask for the contactors again, whatever it does next."""
-        silent = is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S)
+        silent = self._orphaned or is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S)
         if not silent or not self._session_wants_closed or self.contactors.is_commanded:
             return []
         self._session_wants_closed = False
@@ -423,6 +425,7 @@ class PevRealtime(_Realtime):
     def communication_lost(self, now: float) -> list[Output]:
         """Act on the end of the other process: S2 at once, the contactors after their grace."""
         self._forget_session()
+        self._orphaned = self.contactors.is_commanded
         last_at = now - HEARTBEAT_TIMEOUT_S - AGE_STEP_S
         self._heartbeat_at = min(self._heartbeat_at, last_at)
         out = self._decide(now)
@@ -438,6 +441,7 @@ class PevRealtime(_Realtime):
             permits = replace(permits, close_contactors=True, expires_at=self._grace_until)
         out += self.contactors.receive_signal(permits, now)
         out += self._forget_wish(now)
+        self._orphaned = self._orphaned and self.contactors.is_commanded
         report = self.interlock.report
         if report is not self._reported_interlock:
             self._reported_interlock = report
@@ -451,7 +455,7 @@ class PevRealtime(_Realtime):
         snapshot.plugged = self.pilot.state.plugged
         snapshot.digital = self.pilot.state.is_digital
         snapshot.inlet_age_s = now - self.pilot.sample_at
-        snapshot.heartbeat_age_s = now - self._heartbeat_at
+        snapshot.heartbeat_age_s = inf if self._orphaned else now - self._heartbeat_at
         snapshot.believed_phase = self._believed
         snapshot.close_requested = self._session_wants_closed
         snapshot.inlet_voltage_v = vehicle.inlet_voltage_v
