@@ -127,6 +127,10 @@ class _Realtime(ABC):
         silent_at = self._heartbeat_at + HEARTBEAT_TIMEOUT_S + AGE_STEP_S
         return silent_at if at is None or silent_at < at else at
 
+    def next_of_cores(self) -> float | None:
+        """Return the earliest deadline of the cores alone (virtual time knows when beats come)."""
+        return self._timer_at
+
     @property
     def needs_heartbeat(self) -> bool:
         """Something is closed that must open when communication falls silent."""
