@@ -32,6 +32,12 @@ DIGITAL_DUTY = (0.03, 0.07)
 """3 to 7 %: digital communication required."""
 OSCILLATING_DUTY = (0.03, 0.97)
 """Below 3 % and above 97 % there is no charging: for the vehicle the oscillator is not there."""
+MINIMUM_CURRENT_DUTY = 0.08
+"""8 to 10 %: 6 A, the smallest current."""
+LINEAR_DUTY = (0.10, 0.85)
+"""10 to 85 %: 0.6 A per percent; above it 2.5 A per percent over 64 %."""
+MAXIMUM_DUTY = 0.96
+"""96 to 97 %: 80 A, the largest current."""
 DUTY_CHANGE = 0.005
 """Smaller changes of the measured duty are noise: the standard's pulse tolerance is 25 us, and
 the smallest step that means another current (1 A) is 1.7 %."""
