@@ -12,10 +12,12 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from controller.cp.wake import WakeUp
 from controller.plc.modem import Modem
 from controller.router import Router, earliest
 from controller.signals import (
     AnswerMeasured,
+    ChargeRequest,
     ConnectionLost,
     ConnectionMade,
     ContactorRequest,
@@ -43,6 +45,7 @@ from controller.signals import (
     S2Request,
     SdpFailed,
     SeccDiscovered,
+    SessionEnded,
     SetModemKey,
     SlacFailed,
     SlacMatched,
@@ -54,6 +57,7 @@ from controller.signals import (
     V2gEnded,
     V2gEnding,
     V2gPhaseChanged,
+    WakeRequest,
     WatchLink,
 )
 from controller.slac import attenuation
@@ -88,6 +92,7 @@ TO_REALTIME = (
     OutputRequest,
     ContactorRequest,
     S2Request,
+    WakeRequest,
     ResetRequest,
 )
 """All that this process may ask of the other."""
@@ -101,6 +106,8 @@ class Communication:
     slac: EvseSlac | PevSlac
     sdp: SdpServer | SdpClient
     session: Secc | Evcc
+    others: tuple[Any, ...] = ()
+    """Cores that only one role has."""
     with_modem = True
     """Without one neither modem nor SLAC takes part."""
 
@@ -109,7 +116,7 @@ class Communication:
         self._router = Router(
             {kind: tuple(c for c in cores if c not in absent) for kind, cores in routes.items()}
         )
-        cores = (self.station, self.modem, self.slac, self.sdp, self.session)
+        cores = (self.station, self.modem, self.slac, self.sdp, self.session, *self.others)
         self._cores = tuple(core for core in cores if core not in absent)
         self.heartbeat_s = HEARTBEAT_S
         self._sequence = 0
@@ -258,15 +265,19 @@ class PevCommunication(Communication):
                 current_demand_interval_s=config.car.current_demand_interval_s,
             )
         )
+        self.wake = WakeUp(automatic=config.car.wake_charger)
+        self.others = (self.wake,)
         super().__init__(
             {
-                InletPilotChanged: (self.session, self.station),
+                InletPilotChanged: (self.session, self.station, self.wake),
                 InletReport: (self.session,),
                 InterlockReport: (self.session,),
                 **shared_routes(self),
                 SeccDiscovered: (self.session,),
                 SdpFailed: (self.station,),
-                StopRequest: (self.session, self.station),
+                StopRequest: (self.session, self.station, self.wake),
+                SessionEnded: (self.wake,),
+                ChargeRequest: (self.station, self.wake),
             }
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from controller import ipc, netns
 from controller.communication import Communication, EvseCommunication, PevCommunication
 from controller.config import CarConfig, ChargerConfig, load
+from controller.cp.proximity import Connector
 from controller.driver_communication import Sockets
 from controller.errors import PortError
 from controller.loop import pause
@@ -75,7 +76,8 @@ def pev(site: Site, args: argparse.Namespace) -> None:
         record=site.record,
     )
     period_s = config.realtime.period_s
-    period = bind_realtime(site, PevRealtime(), "pev", ipc.Channel(far), period_s)
+    realtime = PevRealtime(Connector(config.inlet.connector))
+    period = bind_realtime(site, realtime, "pev", ipc.Channel(far), period_s)
     _obey(site, sockets, core, period)
 
 

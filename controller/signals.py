@@ -402,6 +402,8 @@ class PevInputs(Output):
     pilot: InletSample
     contactors: ContactorReading
     vehicle: InletReport
+    chain_open: bool = False
+    """The hardware interlock has opened its chain (or the wire that tells it is broken)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,7 +227,11 @@ class PevPilot:
         return self._close_s2(now)
 
     def _judge_s2(self, high_v: float, at: float) -> list[Output]:
-        if at < self._judge_s2_at or self.s2_fault or (high_v > limits.S2_SPLIT_V) is not self.s2_closed:
+        if (
+            at < self._judge_s2_at
+            or self.s2_fault
+            or (high_v > limits.S2_SPLIT_V) is not self.s2_closed
+        ):
             self._s2_wrong_since = None
             return []
         if self._s2_wrong_since is None:
@@ -256,8 +260,8 @@ class PevPilot:
         self.state = seen
         if not seen.plugged:
             self.s2_fault, self._wake_again_at = "", -inf
-        keeps = seen.is_oscillating or (self._wake_until is not None and seen.is_usable)
-        return [*([] if keeps and seen.duty else self._open_s2(at)), self.report()]
+        keeps = seen.is_oscillating or (self._wake_until is not None and seen.is_steady)
+        return [*([] if keeps else self._open_s2(at)), self.report()]
 
     @staticmethod
     def _is_lost(pilot: InletPilot | None) -> bool:

@@ -29,7 +29,8 @@ OPEN_OHM = 1e6
 """No plug: more than this is not told apart."""
 BROKEN_V = 4.85
 """Without a plug PP is at 4.46 V. So high it is only when the inlet's own resistor is gone."""
-HIGHEST_V = 5.5
+LOWEST_V = -0.2
+"""Offsets of the converter; less is no measurement."""
 
 
 class Connector(Enum):
@@ -90,7 +91,7 @@ CODINGS: dict[Connector, tuple[Band, ...]] = {
 
 def resistance_ohm(pp_v: float) -> float:
     """Return the plug's resistor for a voltage on PP; no number for one that cannot be."""
-    if not -0.2 <= pp_v <= HIGHEST_V or BROKEN_V < pp_v:
+    if not LOWEST_V <= pp_v <= BROKEN_V:
         return nan
     siemens = (PULL_UP_V - pp_v) / PULL_UP_OHM / max(pp_v, 1e-3) - 1.0 / INLET_OHM
     return OPEN_OHM if siemens <= 1.0 / OPEN_OHM else 1.0 / siemens

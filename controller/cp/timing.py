@@ -43,5 +43,10 @@ WAKE_C_S = 0.3
 """State C of a B-C-B toggle that wakes a charger: 200 to 400 ms (ISO 15118-3)."""
 WAKE_PAUSE_S = 6.0
 """A charger that was woken is ready to talk within this (ISO 15118-3 T_conn_resume)."""
+WAKE_AFTER_S = 10.0
+"""A charger is ready to talk 8 s after the plug-in (ISO 15118-3 T_conn_max_comm); one that still
+rests after this sleeps, or waits for its own user."""
+WAKE_RETRY_S = 7.0
+"""From one toggle to the next: WAKE_PAUSE_S, which realtime insists on, and some."""
 WAKE_TRIES = 3
 """Toggles until the charger is left alone (own figure; a validation has at most three, too)."""

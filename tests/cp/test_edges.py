@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from math import nan
 
@@ -147,7 +148,7 @@ def test_glitches_are_taken_out(seed: int, duty: float) -> None:
     rng = random.Random(seed)
     line: list[Edge] = []
     clean = pilot(duty)
-    for (level, at), (_, following) in zip(clean, clean[1:], strict=False):
+    for (level, at), (_, following) in itertools.pairwise(clean):
         line.append((level, at))
         width = rng.uniform(1, 12)
         when = at + rng.uniform(20, 25)
