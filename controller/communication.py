@@ -179,7 +179,7 @@ class Communication:
             self._phase = phase
             self._sequence += 1
             self._heartbeat_at = now + self.heartbeat_s
-            out.insert(0, Heartbeat(self._sequence, phase))
+            out.insert(0, Heartbeat(self._sequence, phase, now))
         return out
 
 

@@ -36,8 +36,12 @@ class Channel:
     packet and counts it), unless `may_wait` is set - which only the simulated site does.
     """
 
-    def __init__(self, sock: socket.socket, *, may_wait: bool = False) -> None:
+    def __init__(
+        self, sock: socket.socket, *, may_wait: bool = False, largest: int = LARGEST
+    ) -> None:
+        """`largest`: longest packet that is taken, in bytes; a longer one is garbage."""
         self.sock = sock
+        self._largest = largest
         self._flags = 0 if may_wait else socket.MSG_DONTWAIT
         self.garbage = 0
         self.dropped = 0
@@ -69,34 +73,45 @@ class Channel:
 
         self.on[SIGNAL] = handle
 
-    def send(self, tag: bytes, body: bytes) -> None:
-        """Send one packet; a vanished peer is not raised here, but noticed at the next read."""
+    def send(self, tag: bytes, body: bytes) -> bool:
+        """Send one packet; False: dropped, the socket is full or the peer gone.
+
+        A vanished peer is not raised here, but noticed at the next read.
+        """
         try:
             self.sock.send(tag + body, self._flags)
         except OSError:
             self.dropped += 1
+            return False
+        return True
 
     def send_signal(self, signal: Output) -> None:
         """Send one signal."""
         self.send(SIGNAL, signals_json.encode(signal))
 
-    def receive(self, now: float) -> None:
-        """Read all waiting packets and hand them to their handlers."""
-        while not self.lost:
+    def receive(self, now: float, limit: int | None = None) -> int:
+        """Read waiting packets, `limit` at most, and hand them to their handlers.
+
+        Returns how many were read, garbage included.
+        """
+        count = 0
+        while not self.lost and count != limit:
             try:
-                packet = self.sock.recv(LARGEST, socket.MSG_DONTWAIT)
+                packet = self.sock.recv(self._largest + 1, socket.MSG_DONTWAIT)
             except BlockingIOError:
-                return
+                break
             except OSError:
                 packet = b""
             if not packet:
                 self._gone(now)
-                return
+                break
+            count += 1
             handler = self.on.get(packet[:1])
-            if handler is None:
+            if handler is None or len(packet) > self._largest:
                 self.garbage += 1
             else:
                 handler(packet[1:], now)
+        return count
 
     def _gone(self, now: float) -> None:
         self.lost = True

@@ -140,6 +140,9 @@ class Heartbeat(Output):
 
     sequence: int
     phase: Phase
+    sent_at: float | None = None
+    """When; a beat that waited on its way proves no more than that it was sent then. None: it had
+    no way to go (virtual time)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +373,10 @@ class LoopReport(Output):
     """What ran longest in the period that caused the last overrun; empty: none yet."""
     problem: str = ""
     """What of the hardware does not work at the moment, in words."""
+    late_p50_s: float = 0.0
+    """How late periods began: half of them no later than this."""
+    late_p99_s: float = 0.0
+    late_p999_s: float = 0.0
 
 
 # --- commands to power hardware ----------------------------------------------------------------
