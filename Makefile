@@ -1,11 +1,11 @@
-# ccs-pilot: make run | test | check | bench | interop. Each prepares .venv by itself, once.
+# ccs-pilot: make run | test | check | bench | interop | vm-test. Each prepares .venv by itself, once.
 SHELL := /bin/sh
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help run test check bench interop clean
+.PHONY: help run test check bench interop vm-test clean
 
 help:
 	@echo "make run      charge a simulated car: the whole controller, live in this terminal"
@@ -13,6 +13,7 @@ help:
 	@echo "make check    ruff, mypy --strict, import-linter, state-table lint"
 	@echo "make bench    figures: simulation speed, answer times, codec, start-up"
 	@echo "make interop  sessions with an independent EVCC and SECC, and its EXI codec (root, Java)"
+	@echo "make vm-test  drivers on a real-time kernel in a small VM: GPIO, I2C, CAN, watchdog (root, once)"
 	@echo "make test PYTHON=python3.13 VENV=.venv-3.13   another interpreter (3.11 to 3.13)"
 
 # A changed pyproject.toml prepares .venv again; otherwise nothing is installed.
@@ -37,6 +38,9 @@ bench: $(STAMP)
 
 interop: $(STAMP)
 	@$(BIN)/python -m tests.interop $(ARGS)
+
+vm-test: $(STAMP)
+	@$(BIN)/python -m tests.vm $(ARGS)
 
 clean:
 	rm -rf $(VENV) .venv-interop build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

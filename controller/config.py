@@ -194,6 +194,9 @@ class RealtimeSection:
     socket: str = text(
         "/run/ccs-pilot/realtime.sock", 100, "Unix socket between the two processes on a real site"
     )
+    watchdog: str = text(
+        "", 100, "watchdog device that restarts the machine (/dev/watchdog0); empty: none"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -350,6 +350,11 @@ class EvseInputs(Output):
     """The hardware interlock has opened its chain (or the wire that tells it is broken)."""
     ac: AcReading | None = None
     """AC chargers only."""
+    coils_live: bool | None = None
+    """Coils and module enable have their supply: chain closed *and* the CP-loss part sees C2 or D2;
+    None: the board does not read it back (then the interlock cannot be proved)."""
+    stops_disagree: bool = False
+    """The two channels of the emergency stop say different things."""
 
 
 @dataclass(frozen=True, slots=True)

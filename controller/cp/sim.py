@@ -75,6 +75,12 @@ class PilotCircuit:
         inlet_v += next(self._noise) * self._noise_v
         return InletSample(max(0.0, inlet_v), duty, self.plugged, now)
 
+    @property
+    def peaks(self) -> tuple[float, float]:
+        """Voltages of the high and the low phase on CP, without noise."""
+        high_v, low_v, _ = self._levels or self._work_out()
+        return high_v, low_v
+
     # --- inside ---------------------------------------------------------------------------------
 
     def _work_out(self) -> tuple[float, float, float]:

@@ -1,0 +1,153 @@
+"""The external hardware interlock, simulated: watchdog, CP-loss part, emergency stop, coil latch.
+
+What `hw_docs/interlock.md` demands of hardware, with the delays that such a circuit has. Nothing
+runs by itself: tell it what happens (`watchdog.edge`, `command`, attributes), and `advance` it to
+`now`; `next_at` says when it will change on its own. In between it costs its user a comparison.
+
+    chain = SimInterlock(PilotCircuit())
+    chain.watchdog.edge(now)  # each change of the watchdog's GPIO; or toggle(on=True, now) once
+    chain.advance(now)
+    chain.chain_closed, chain.coils_live, chain.coils_on
+
+Faults are attributes: set them at any instant.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from controller.cp.sim import PilotCircuit
+
+WATCHDOG_OPENS_S = 0.016
+"""After the last edge; the contract allows 20 ms, and the circuit's tolerance needs the rest."""
+WATCHDOG_CLOSES_S = 0.012
+"""The charge pump fills within three edges of a 5 ms period."""
+CP_SEES_LOW_V, CP_SEES_HIGH_V = 1.5, 7.5
+"""Between these the high phase means C or D; thresholds of the CP-loss comparators."""
+CP_SEES_NEGATIVE_V = -10.0
+"""The low phase must be below this."""
+CP_FOUND_S = 0.002
+CP_LOST_S = 0.006
+"""One-shots of 5 ms ride out the 1 ms cycle."""
+
+
+class SimWatchdog:
+    """The external watchdog: its contact is closed while its input keeps changing.
+
+    Two ways to feed it: `edge` for each change of the pin; or `toggle`, where nobody wants to
+    simulate every edge (virtual time): edges then come by themselves until told otherwise.
+    Faults: `stuck` (True: the contact is welded; False: dead), `opens_s`.
+    """
+
+    def __init__(self) -> None:
+        self.opens_s = WATCHDOG_OPENS_S
+        self.closes_s = WATCHDOG_CLOSES_S
+        self.stuck: bool | None = None
+        self.toggling = False
+        self._run_began_at = inf
+        self._edge_at = -inf
+
+    def edge(self, now: float) -> None:
+        """Take one change of the pin."""
+        if not self.toggling and now >= self._edge_at + self.opens_s:
+            self._run_began_at = now
+        self._edge_at = now
+
+    def toggle(self, on: bool, now: float) -> None:
+        """Let edges come by themselves from `now` on, or stop them after one at `now`."""
+        if on is not self.toggling:
+            self.edge(now)
+            self.toggling = on
+
+    def is_closed(self, now: float) -> bool:
+        """Return whether the contact is closed."""
+        if self.stuck is not None:
+            return self.stuck
+        return self._run_began_at + self.closes_s <= now < self._opens_at()
+
+    def next_change(self, now: float) -> float:
+        """When the contact will move without a further edge; infinity: not by itself."""
+        closes_at, opens_at = self._run_began_at + self.closes_s, self._opens_at()
+        if now < closes_at < opens_at:
+            return closes_at
+        return opens_at if now < opens_at else inf
+
+    def _opens_at(self) -> float:
+        return inf if self.toggling else self._edge_at + self.opens_s
+
+
+class SimInterlock:
+    """Watchdog, emergency stop and over-voltage close the chain; chain and pilot feed the coils.
+
+    Faults: `chain_bridged`, `cp_bridged` (the part does not interrupt), `cp_dead` (never feeds),
+    `coils_stuck` (what the read-back of the supply says, whatever it is), `watchdog.stuck`,
+    `over_voltage`, and either channel of the emergency stop alone. `fitted = False` is a board
+    without all this: its inputs read as unconnected ones do, and the command goes to the coils.
+    """
+
+    def __init__(self, pilot: PilotCircuit) -> None:
+        self.pilot = pilot
+        self.watchdog = SimWatchdog()
+        self.fitted = True
+        self.stop_a = self.stop_b = False
+        self.over_voltage = False
+        self.chain_bridged = False
+        self.cp_bridged = False
+        self.cp_dead = False
+        self.coils_stuck: bool | None = None
+        self.commanded = False
+        self.chain_closed = False
+        self.next_at = inf
+        """When something will change without anyone's doing."""
+        self._live = False
+        self._latched_on = False
+        self._cp_seen = self._cp_feeds = False
+        self._cp_follows_at = inf
+
+    @property
+    def coils_live(self) -> bool:
+        """What the read-back of the supply of coils and module enable says."""
+        return self._live if self.coils_stuck is None else self.coils_stuck
+
+    @property
+    def coils_on(self) -> bool:
+        """Whether the contactor coils carry current: commanded, while their supply was there."""
+        return self.commanded if not self.fitted else self._latched_on
+
+    @property
+    def modules_enabled(self) -> bool:
+        """Whether the power modules may work."""
+        return self._live or not self.fitted
+
+    def command(self, closed: bool, now: float) -> None:
+        """Drive the coils: an edge to `closed` counts only while their supply is there."""
+        self.advance(now)
+        if closed and not self.commanded:
+            self._latched_on = self._live
+        elif not closed:
+            self._latched_on = False
+        self.commanded = closed
+
+    def advance(self, now: float) -> None:
+        """Bring everything to `now`."""
+        if not self.fitted:
+            return
+        seen = self.cp_asks_for_power and not self.cp_dead
+        if seen is not self._cp_seen:
+            self._cp_seen = seen
+            self._cp_follows_at = now + (CP_FOUND_S if seen else CP_LOST_S)
+        if now >= self._cp_follows_at:
+            self._cp_feeds, self._cp_follows_at = self._cp_seen, inf
+        stopped = self.stop_a or self.stop_b or self.over_voltage
+        self.chain_closed = self.chain_bridged or (not stopped and self.watchdog.is_closed(now))
+        self._live = self.chain_closed and (self._cp_feeds or self.cp_bridged)
+        self._latched_on = self._latched_on and self._live
+        self.next_at = min(self._cp_follows_at, self.watchdog.next_change(now))
+
+    @property
+    def cp_asks_for_power(self) -> bool:
+        """Whether the pilot oscillates in C or D, as the comparators see it."""
+        high_v, low_v = self.pilot.peaks
+        return CP_SEES_LOW_V < high_v < CP_SEES_HIGH_V and low_v < CP_SEES_NEGATIVE_V
