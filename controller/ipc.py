@@ -11,12 +11,14 @@ Garbage is counted and reported, never raised into a core: whoever gets it acts 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
+import stat
 import struct
 from typing import TYPE_CHECKING
 
 from controller import signals_json
-from controller.errors import WireError
+from controller.errors import PortError, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,3 +129,52 @@ class Channel:
 def pair() -> tuple[socket.socket, socket.socket]:
     """Two connected sockets, one for each process; both survive exec when passed on."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def listen(path: str) -> socket.socket:
+    """Wait for the other process at a path of the file system (mode 0660). Raises PortError.
+
+    What a dead process left there is removed; beside a living one nobody may listen.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    try:
+        _clear(path)
+        before = os.umask(0o117)
+        try:
+            sock.bind(path)
+        finally:
+            os.umask(before)
+        sock.listen(2)
+    except OSError as error:
+        sock.close()
+        if isinstance(error, PortError):
+            raise
+        raise PortError(
+            f"{path}: cannot listen there: {error.strerror} (realtime.socket; its folder must "
+            "exist and belong to this user: as a service systemd makes it)"
+        ) from error
+    return sock
+
+
+def _clear(path: str) -> None:
+    """Remove a socket that nobody serves. Raises PortError for anything else, OSError."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise PortError(f"{path}: is there and no socket; remove it, or set realtime.socket")
+        with connect(path):
+            raise PortError(f"{path}: another realtime process is listening there")
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        os.unlink(path)
+
+
+def connect(path: str) -> socket.socket:
+    """Go to the process that listens there. Raises OSError at once when there is none."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    try:
+        sock.connect(path)
+    except OSError:
+        sock.close()
+        raise
+    return sock

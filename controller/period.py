@@ -53,15 +53,20 @@ class Lateness:
         if late_ns > self.worst_ns:
             self.worst_ns = late_ns
 
-    def percentile_s(self, percent: float) -> float:
-        """Lateness that `percent` of the periods did not exceed, rounded up to its bucket's end."""
-        wanted = self.count * percent / 100.0
+    def percentiles_s(self, *percents: float) -> list[float]:
+        """Lateness that so many percent of the periods did not exceed; `percents` rise.
+
+        Rounded up to the end of a bucket.
+        """
+        found: list[float] = []
         seen = 0
         for index, count in enumerate(self._counts):
+            if not count:
+                continue
             seen += count
-            if count and seen >= wanted:
-                return min(self._end_ns(index), self.worst_ns) / NS
-        return 0.0
+            while len(found) < len(percents) and seen >= self.count * percents[len(found)] / 100.0:
+                found.append(min(self._end_ns(index), self.worst_ns) / NS)
+        return found or [0.0] * len(percents)
 
     @staticmethod
     def _end_ns(index: int) -> int:

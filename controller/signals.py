@@ -384,6 +384,13 @@ class LoopReport(Output):
     late_p999_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Noted(Output):
+    """Something for the record that no core said: a process ended, a peer was shut out."""
+
+    what: str
+
+
 # --- commands to power hardware ----------------------------------------------------------------
 
 
