@@ -113,7 +113,8 @@ class Communication:
         self._cores = tuple(core for core in cores if core not in absent)
         self.heartbeat_s = HEARTBEAT_S
         self._sequence = 0
-        self._heartbeat_at = 0.0
+        self.heartbeat_at = 0.0
+        """When the next heartbeat is due."""
         self._phase = self.station.phase
         self._ending = ""
         self._cores_at = self._earliest_core()
@@ -161,7 +162,23 @@ class Communication:
 
     def next_timer(self) -> float:
         """Return the earliest deadline of all cores, or of the heartbeat."""
-        return self._heartbeat_at if self._heartbeat_at < self._cores_at else self._cores_at
+        return self.heartbeat_at if self.heartbeat_at < self._cores_at else self._cores_at
+
+    def next_of_cores(self) -> float:
+        """Return the earliest deadline of the cores alone."""
+        return self._cores_at
+
+    def late_beat(self, now: float) -> tuple[float, Heartbeat]:
+        """Return the last heartbeat that was due by `now`, and when (virtual time: none is late).
+
+        At least one must be due.
+        """
+        at = self.heartbeat_at
+        while at + self.heartbeat_s <= now:
+            at += self.heartbeat_s
+        self.heartbeat_at = at + self.heartbeat_s
+        self._sequence += 1
+        return at, Heartbeat(self._sequence, self._phase)
 
     def _earliest_core(self) -> float:
         at = earliest([core.next_timer() for core in self._cores])
@@ -175,10 +192,10 @@ class Communication:
             if ending:
                 out.append(V2gEnding(ending))
         phase = self.station.phase
-        if phase is not self._phase or now >= self._heartbeat_at:
+        if phase is not self._phase or now >= self.heartbeat_at:
             self._phase = phase
             self._sequence += 1
-            self._heartbeat_at = now + self.heartbeat_s
+            self.heartbeat_at = now + self.heartbeat_s
             out.insert(0, Heartbeat(self._sequence, phase, now))
         return out
 

@@ -6,8 +6,8 @@ after the older is gone (a service that systemd starts anew always comes after t
 
 A process that sends garbage or floods is shut out, for a while: its permits end there and then, as
 if it had ended. Only requests pass; a packet that pretends to be a reading of the hardware is
-garbage. Sending never waits: what does not fit is dropped, and `owed` remembers that a report was
-among it, so that everything is told once more when there is room.
+garbage. Sending never waits. A process that lets so many reports wait that one does not fit is as
+good as gone, and shut out too: it would never learn what it missed.
 """
 
 from __future__ import annotations
@@ -47,8 +47,6 @@ class Door:
         """Listen at `path` for a process that may send `accepted`. Raises PortError."""
         self.path = path
         self.channel: ipc.Channel | None = None
-        self.owed = False
-        """A report was dropped since everything was told last."""
         self.turned_away = 0
         self.on_signal: Callable[[Output, float], object] = lambda item, now: None
         self.on_found: Callable[[str, float], object] = lambda who, now: None
@@ -58,6 +56,7 @@ class Door:
         self._shut_until = 0.0
         self._window_ends_at = 0.0
         self._window_count = 0
+        self._is_deaf = False
 
     def serve(self, now: float) -> None:
         """Let in who comes, and take what the one that is in has to say."""
@@ -69,7 +68,7 @@ class Door:
             self._look_outside(now)
 
     def send_signal(self, signal: Output) -> None:
-        """Send one report; what cannot be sent now is owed."""
+        """Send one report; who has no room for it is shut out when `serve` comes by."""
         if self.channel is None:
             return
         try:
@@ -77,7 +76,7 @@ class Door:
         except WireError:  # a reading that is no number: nothing that anybody could use
             return
         if not self.channel.send(ipc.SIGNAL, packet):
-            self.owed = True
+            self._is_deaf = True
 
     def send(self, tag: bytes, body: bytes) -> bool:
         """Send any other packet; False: nobody took it."""
@@ -109,7 +108,7 @@ class Door:
             self.turned_away += 1
             return
         channel = self.channel = ipc.Channel(sock, largest=LARGEST_REQUEST)
-        self.owed = False
+        self._is_deaf = False
         self._window_count = 0
         channel.on_signal(self._take)
         channel.on_lost = lambda at: self._lose("the communication process ended", at)
@@ -126,14 +125,17 @@ class Door:
 
     def _judge(self, channel: ipc.Channel, count: int, now: float) -> None:
         if channel.garbage > GARBAGE_ALLOWED:
-            self.shut_out(f"{channel.garbage} packets that were no requests", now)
+            self.shut_out(f"it sent {channel.garbage} packets that were no requests", now)
+            return
+        if self._is_deaf:
+            self.shut_out("it does not read what it is told", now)
             return
         if now >= self._window_ends_at:
             self._window_ends_at = now + FLOOD_WINDOW_S
             self._window_count = 0
         self._window_count += count
         if self._window_count > FLOOD_PACKETS:
-            self.shut_out(f"more than {FLOOD_PACKETS} packets in {FLOOD_WINDOW_S:g} s", now)
+            self.shut_out(f"it sent more than {FLOOD_PACKETS} packets in {FLOOD_WINDOW_S:g} s", now)
 
     def _lose(self, why: str, now: float) -> None:
         if self.channel is not None:

@@ -107,12 +107,13 @@ class Node:
         self.core = core
         self.carry_out = carry_out
         self.record = record
+        self.next_timer = core.next_timer
         self.deadline = NEVER
         self.rearm()
 
     def rearm(self) -> None:
         """Read the core's next deadline again (after anything that may have changed it)."""
-        deadline = self.core.next_timer()
+        deadline = self.next_timer()
         self.deadline = NEVER if deadline is None else deadline
 
     def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
@@ -121,7 +122,7 @@ class Node:
         outputs = receive(item, now)
         if outputs:
             return self.finish(outputs, now)
-        deadline = self.core.next_timer()
+        deadline = self.next_timer()
         self.deadline = NEVER if deadline is None else deadline
         return outputs
 
@@ -134,7 +135,7 @@ class Node:
         for output in outputs:
             self.record(now, self.name, "out", output)
             self.carry_out(output, now)
-        deadline = self.core.next_timer()
+        deadline = self.next_timer()
         self.deadline = NEVER if deadline is None else deadline
         return outputs
 

@@ -91,13 +91,15 @@ class _Realtime(ABC):
         self._heartbeat_at = -inf
         self._believed = Phase.IDLE
         self._session_wants_closed = False
+        self._orphaned = False
+        """The process that had the contactors closed is gone, and they are not open yet."""
         self._reported_at = -inf
         self._timer_at: float | None = None
         """Kept without the heartbeat's own deadline: most heartbeats change nothing else."""
 
     def _forget_wish(self, now: float) -> list[Output]:
         """Let a session that fell silent ask for the contactors again, whatever it does next."""
-        silent = is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S)
+        silent = self._orphaned or is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S)
         if not silent or not self._session_wants_closed or self.contactors.is_commanded:
             return []
         self._session_wants_closed = False
@@ -126,6 +128,10 @@ class _Realtime(ABC):
             return at
         silent_at = self._heartbeat_at + HEARTBEAT_TIMEOUT_S + AGE_STEP_S
         return silent_at if at is None or silent_at < at else at
+
+    def next_of_cores(self) -> float | None:
+        """Return the earliest deadline of the cores alone (virtual time knows when beats come)."""
+        return self._timer_at
 
     @property
     def needs_heartbeat(self) -> bool:
@@ -172,11 +178,27 @@ class _Realtime(ABC):
 
     def communication_lost(self, now: float) -> list[Output]:
         """Act on the end of the other process: its last heartbeat counts no more."""
-        self._heartbeat_at, self._sequence = -inf, -1
+        self._forget_session()
+        self._heartbeat_at = -inf
         self._session_wants_closed = False
         out = self._decide(now)
         self._timer_at = self._earliest()
         return out
+
+    def communication_found(self, now: float) -> list[Output]:
+        """Tell a new process everything; what the one before it asked for and said is void.
+
+        Nothing that its predecessor had may go on, even if its end was not noticed.
+        """
+        return self.communication_lost(now) + self._tell_all(now)
+
+    def _forget_session(self) -> None:
+        """Forget what the other process said of itself: a new one counts from one and is idle."""
+        self._sequence, self._believed = -1, Phase.IDLE
+
+    @abstractmethod
+    def _tell_all(self, now: float) -> list[Output]:
+        """Return every report, as if all had changed just now."""
 
 
 class EvseRealtime(_Realtime):
@@ -336,6 +358,13 @@ class EvseRealtime(_Realtime):
         self._reported_power, self._reported_at = self.stage.report(now), now
         return [self._reported_power]
 
+    def _tell_all(self, now: float) -> list[Output]:
+        out = self.pilot.report()
+        if self._inputs is not None:
+            self._reported_at = -inf
+            out += self._report(now)
+        return [*out, self.interlock.report]
+
     def _reset(self, item: ResetRequest, now: float) -> list[Output]:
         if self.pilot.state is ControlPilotState.F:
             self._reset_wanted = True  # at -12 V nobody can see whether a vehicle is plugged in
@@ -412,9 +441,18 @@ class PevRealtime(_Realtime):
             return []
         return self.pilot.receive_signal(S2Request(closed=False), now)
 
+    def _tell_all(self, now: float) -> list[Output]:
+        out: list[Output] = []
+        if self._inputs is not None:
+            out.append(self.pilot.report())
+            self._reported_at = -inf
+            out += self._report(now)
+        return [*out, self.interlock.report]
+
     def communication_lost(self, now: float) -> list[Output]:
         """Act on the end of the other process: S2 at once, the contactors after their grace."""
-        self._sequence = -1
+        self._forget_session()
+        self._orphaned = self.contactors.is_commanded
         last_at = now - HEARTBEAT_TIMEOUT_S - AGE_STEP_S
         self._heartbeat_at = min(self._heartbeat_at, last_at)
         out = self._decide(now)
@@ -430,6 +468,7 @@ class PevRealtime(_Realtime):
             permits = replace(permits, close_contactors=True, expires_at=self._grace_until)
         out += self.contactors.receive_signal(permits, now)
         out += self._forget_wish(now)
+        self._orphaned = self._orphaned and self.contactors.is_commanded
         report = self.interlock.report
         if report is not self._reported_interlock:
             self._reported_interlock = report
@@ -443,7 +482,7 @@ class PevRealtime(_Realtime):
         snapshot.plugged = self.pilot.state.plugged
         snapshot.digital = self.pilot.state.is_digital
         snapshot.inlet_age_s = now - self.pilot.sample_at
-        snapshot.heartbeat_age_s = now - self._heartbeat_at
+        snapshot.heartbeat_age_s = inf if self._orphaned else now - self._heartbeat_at
         snapshot.believed_phase = self._believed
         snapshot.close_requested = self._session_wants_closed
         snapshot.inlet_voltage_v = vehicle.inlet_voltage_v

@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 LOOP_REPORT_S = 1.0
 LEAST_REPORT_S = 0.1
 """Overruns are reported when they happen, but no more often than this."""
-RETELL_S = 0.1
-"""Between two tries to tell everything anew, when a report did not fit."""
 BACKLOG_PER_PERIOD = 8
 GARBAGE_S = 300.0
 """Garbage is collected this often at most: each leaves a few objects of the cores' machines."""
@@ -92,7 +90,6 @@ class RealtimeService:
         self._end_at: float | None = None
         self._report_at = 0.0
         self._reported_overruns = 0
-        self._retell_at = 0.0
         self._collect_at: float | None = None
         self._problem = ""
         door.on_signal = self._take
@@ -136,8 +133,6 @@ class RealtimeService:
             self._door.serve(now)
 
     def _reports(self, now: float) -> None:
-        if self._door.owed and now >= self._retell_at:
-            self._retell(now)
         self._tell_backlog()
         overran = self.loop.overruns != self._reported_overruns
         if now < self._report_at and not (overran and now >= self._least_at):
@@ -210,12 +205,6 @@ class RealtimeService:
                 return
             self._backlog.taken()
 
-    def _retell(self, now: float) -> None:
-        """Tell everything anew: to a process that came, or that missed a report."""
-        self._retell_at = now + RETELL_S
-        self._door.owed = False
-        self.node.finish(self.core.communication_found(now), now)
-
     # --- what comes and goes ---------------------------------------------------------------------
 
     def _take(self, item: Output, now: float) -> None:
@@ -224,7 +213,7 @@ class RealtimeService:
     def _found(self, who: str, now: float) -> None:
         self._backlog.rewind()
         self._note(now, f"the communication process is there: {who}", NOTICE)
-        self._retell(now)
+        self.node.finish(self.core.communication_found(now), now)
 
     def _lost(self, why: str, now: float) -> None:
         self._note(now, why, WARNING)

@@ -301,6 +301,42 @@ def test_after_the_loss_of_communication_nothing_is_wanted_any_more() -> None:
     assert of(CloseContactors, charger.run(3.0)) == []
 
 
+def test_a_new_communication_process_is_told_everything() -> None:
+    charger = Charger()
+    charger.cable_check()
+    charger.run(1.0)
+    told = charger.core.communication_found(charger.now)
+    assert not [o for o in told if isinstance(o, CloseContactors)]
+    kinds = [type(o) for o in told]
+    assert kinds[-3:] == [PilotChanged, PowerReport, InterlockReport]
+    report = told[-1]
+    assert isinstance(report, InterlockReport)
+    assert not report.close_contactors
+    assert any(isinstance(o, OpenContactors) for o in told)  # whose end nobody noticed
+    charger.obey(told)
+    charger.sequence = 0
+    assert of(CloseContactors, charger.run(3.0)) == []
+
+
+def test_a_first_communication_process_is_told_what_is_known() -> None:
+    charger = Charger()
+    assert [type(o) for o in charger.core.communication_found(0.0)] == [InterlockReport]
+    charger.run(0.2)
+    told = charger.core.communication_found(charger.now)
+    assert [type(o) for o in told][-3:] == [PilotChanged, PowerReport, InterlockReport]
+
+
+def test_an_old_phase_does_not_survive_its_process() -> None:
+    charger = Charger()
+    charger.cable_check()
+    charger.obey(charger.core.communication_found(charger.now))
+    charger.beating = None
+    charger.feed(Heartbeat(0, Phase.IDLE))
+    charger.run(0.02)
+    reports = [o for o in charger.out if isinstance(o, InterlockReport)]
+    assert "the session is in a phase without power" in reports[-1].reasons
+
+
 # --- reports and limits --------------------------------------------------------------------------
 
 
@@ -499,3 +535,19 @@ def test_the_vehicles_reset_needs_an_empty_inlet() -> None:
     vehicle.charge()
     assert vehicle.core.receive(ResetRequest(), vehicle.now) == []
     assert vehicle.closed
+
+
+def test_a_new_process_of_the_vehicle_is_told_everything() -> None:
+    vehicle = Vehicle()
+    assert [type(o) for o in vehicle.core.communication_found(0.0)] == [InterlockReport]
+    vehicle.charge()
+    told = vehicle.core.communication_found(vehicle.now)
+    assert [type(o) for o in told][-3:] == [InletPilotChanged, InletReport, InterlockReport]
+    assert SetS2(False) in told
+    pilot = told[-3]
+    assert isinstance(pilot, InletPilotChanged)
+    assert (pilot.plugged, pilot.digital) == (True, True)
+    vehicle.obey(told)
+    vehicle.sequence = 0
+    assert of(CloseContactors, vehicle.run(1.0)) == []
+    assert not vehicle.closed

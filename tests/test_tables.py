@@ -159,6 +159,7 @@ MACHINE = {
     "controller.session_capture",
     "controller.sim",
     "controller.sim_bench",
+    "controller.sim_nodes",
     "controller.site",
     "controller.site_link",
     "controller.trace",

@@ -129,6 +129,10 @@ class EvsePilot:
             self._held = signal.emergency
         return self._drive(DUTY_STEADY_HIGH if self._held else self._requested, now)
 
+    def report(self) -> list[Output]:
+        """Return the present state once more, for someone who has just come; nothing if unknown."""
+        return [] if self._debounce.level is None else self._report()
+
     # --- inside ---------------------------------------------------------------------------------
 
     def _negative_is_as_before(self, low_v: float) -> bool:

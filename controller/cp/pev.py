@@ -110,6 +110,11 @@ class PevPilot:
         self.s2_closed = True
         return [SetS2(True)]
 
+    def report(self) -> InletPilotChanged:
+        """Return the present state once more, for someone who has just come."""
+        pilot = self.state
+        return InletPilotChanged(pilot.plugged, pilot.duty, pilot.is_digital)
+
     # --- inside ---------------------------------------------------------------------------------
 
     @staticmethod
