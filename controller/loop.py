@@ -237,8 +237,8 @@ class Loop(_Calendar):
     def watch(
         self,
         fd: int,
-        readable: Callable[[float], None] | None,
-        writable: Callable[[float], None] | None = None,
+        readable: Callable[[float], object] | None,
+        writable: Callable[[float], object] | None = None,
     ) -> None:
         """Call back when `fd` is readable or writable; both None forgets it."""
         known = fd in self._selector.get_map()

@@ -1,4 +1,4 @@
-"""What a service tells systemd (core): ready, alive, how it is, stopping (protocol of sd_notify(3)).
+"""What a service tells systemd (core): ready, alive, how it is, stopping (sd_notify(3)).
 
 The environment says where to tell it and how often: `NOTIFY_SOCKET` (a path, or `@` for a name in
 the abstract namespace), `WATCHDOG_USEC` (after this much silence the service is killed and started

@@ -22,10 +22,8 @@ import gc
 from typing import TYPE_CHECKING, Any
 
 from controller import ipc, signals_json
-from controller.communication import TO_REALTIME
 from controller.driver_journal import ERROR, NOTICE, WARNING
 from controller.errors import WireError
-from controller.ipc_door import Door
 from controller.loop import Node
 from controller.period import PeriodLoop
 from controller.recorder import CYCLIC, Backlog, Recorder
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
     from controller.driver_journal import Journal
     from controller.driver_notify import Notifier
     from controller.driver_watchdog import Watchdog
+    from controller.ipc_door import Door
     from controller.period import PeriodClock
     from controller.port import Hardware
     from controller.realtime import EvseRealtime, PevRealtime
@@ -187,8 +186,7 @@ class RealtimeService:
             p99,
             p999,
         )
-        self._carry_out(report, now)
-        self._record(now, self.node.name, "out", report, 0)
+        self._door.send_signal(report)  # recorded where it arrives
         self._notifier.send(self._notifier.words.status(self._status()))
 
     def _status(self) -> str:
@@ -223,7 +221,7 @@ class RealtimeService:
         core = self.core
         if isinstance(output, core.TO_HARDWARE):
             self._hardware.carry_out(output, now)
-        elif isinstance(output, (*core.TO_COMMUNICATION, LoopReport)):
+        elif isinstance(output, core.TO_COMMUNICATION):
             self._door.send_signal(output)
         if isinstance(output, SetWatchdog):
             self._toggling = output.toggling
@@ -244,7 +242,7 @@ class RealtimeService:
 
     def _record(self, now: float, node: str, direction: str, item: Any, repeats: int) -> None:  # noqa: ANN401
         """Hand one record on: what matters by way of the backlog, the rest now or never."""
-        matters = direction == "out" and type(item) not in CYCLIC and type(item) is not LoopReport
+        matters = direction == "out" and type(item) not in CYCLIC
         if not matters and self._door.channel is None:
             return
         try:

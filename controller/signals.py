@@ -187,6 +187,17 @@ class ResetRequest(Output):
     """Operator: forget latched faults; heeded only with no vehicle plugged in."""
 
 
+REQUESTS: tuple[type[Output], ...] = (
+    Heartbeat,
+    DutyRequest,
+    OutputRequest,
+    ContactorRequest,
+    S2Request,
+    ResetRequest,
+)
+"""All that one process may ask of the other; anything else is no request, whatever it says."""
+
+
 # --- reports: realtime to communication --------------------------------------------------------
 
 
