@@ -80,8 +80,8 @@ class _Realtime(ABC):
     TO_HARDWARE: tuple[type[Output], ...]
     TO_COMMUNICATION: tuple[type[Output], ...]
 
-    def __init__(self, side: Side) -> None:
-        self.contactors = Contactors(ContactorsConfig(side=side))
+    def __init__(self, contactors: ContactorsConfig) -> None:
+        self.contactors = Contactors(contactors)
         self._handlers: dict[type[Output], Callable[[Any, float], list[Output]]] = {
             Heartbeat: self._heartbeat,
             ContactorRequest: self._contactor_request,
@@ -201,23 +201,44 @@ class _Realtime(ABC):
         """Return every report, as if all had changed just now."""
 
 
-class EvseRealtime(_Realtime):
-    """The charger's."""
+class ChargerRealtime(_Realtime):
+    """What every charger has: a pilot, and a reset that may have to leave state F first."""
+
+    def __init__(self, contactors: ContactorsConfig) -> None:
+        super().__init__(contactors)
+        self.pilot = EvsePilot()
+        self._reset_wanted = False
+        """An operator asked while the pilot was held in state F."""
+
+    @abstractmethod
+    def _forget_faults(self, item: ResetRequest) -> None:
+        """Let the interlock forget what needs a reset."""
+
+    def _reset(self, item: ResetRequest, now: float) -> list[Output]:
+        if self.pilot.state is ControlPilotState.F:
+            self._reset_wanted = True  # at -12 V nobody can see whether a vehicle is plugged in
+            return self.pilot.receive_signal(DutyRequest(DUTY_STEADY_HIGH), now)
+        self._reset_wanted = False
+        self._forget_faults(item)
+        if self.pilot.state.letter != "A":
+            return []
+        return self.contactors.reset(now)
+
+
+class EvseRealtime(ChargerRealtime):
+    """The DC charger's."""
 
     TO_HARDWARE = (SetDuty, SetOutput, CloseContactors, OpenContactors, StartIsolationTest)
     TO_COMMUNICATION = (PilotChanged, PowerReport, InterlockReport)
 
     def __init__(self, *, hardware_interlock: bool) -> None:
-        super().__init__(Side.CHARGER)
-        self.pilot = EvsePilot()
+        super().__init__(ContactorsConfig(side=Side.CHARGER))
         self.stage = PowerStage()
         self.interlock = Interlock(InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S))
         self._hardware_interlock = hardware_interlock
         self._stage_wants_closed = False
         self._vehicle_maximum_v = 0.0
         """Kept from the last request that named it: a ramp down is supervised by it, too."""
-        self._reset_wanted = False
-        """An operator asked while the pilot was held in state F."""
         self._inputs: EvseInputs | None = None
         self._reported_interlock = self.interlock.report
         self._reported_power: PowerReport | None = None
@@ -365,15 +386,8 @@ class EvseRealtime(_Realtime):
             out += self._report(now)
         return [*out, self.interlock.report]
 
-    def _reset(self, item: ResetRequest, now: float) -> list[Output]:
-        if self.pilot.state is ControlPilotState.F:
-            self._reset_wanted = True  # at -12 V nobody can see whether a vehicle is plugged in
-            return self.pilot.receive_signal(DutyRequest(DUTY_STEADY_HIGH), now)
-        self._reset_wanted = False
+    def _forget_faults(self, item: ResetRequest) -> None:
         self.interlock.receive_signal(item)
-        if self.pilot.state.letter != "A":
-            return []
-        return self.contactors.reset(now)
 
 
 class PevRealtime(_Realtime):
@@ -383,7 +397,7 @@ class PevRealtime(_Realtime):
     TO_COMMUNICATION = (InletPilotChanged, InletReport, InterlockReport)
 
     def __init__(self) -> None:
-        super().__init__(Side.VEHICLE)
+        super().__init__(ContactorsConfig(side=Side.VEHICLE))
         self.pilot = PevPilot()
         self.interlock = VehicleInterlock(InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S))
         self._inputs: PevInputs | None = None

@@ -27,19 +27,33 @@ FOLD_S = 1.0
 """A cyclic item is written at least this often."""
 
 
+CABLE_STEP_OHM = 20.0
+"""A PP resistor that moves less says nothing new."""
+
 News = tuple[tuple[object, ...], tuple[float, ...]]
 """What must be equal, and what may differ by less than 1 (volts, amperes, tenths of a percent)."""
 
 
 def _evse(i: EvseInputs) -> News:
-    exact = (
+    exact: tuple[object, ...] = (
         i.output.valid,
         i.contactors.closed,
         i.isolation.valid,
         i.isolation.resistance_ohm,
         i.emergency_stop,
+        i.chain_open,
     )
-    return exact, (i.pilot.high_v, i.pilot.low_v, i.output.voltage_v, i.output.current_a)
+    analogue: tuple[float, ...] = (
+        i.pilot.high_v,
+        i.pilot.low_v,
+        i.output.voltage_v,
+        i.output.current_a,
+    )
+    if i.ac is None:
+        return exact, analogue
+    ac = i.ac
+    exact += (ac.valid, ac.rcd_tripped, ac.live_behind, ac.phases)
+    return exact, (*analogue, ac.current_a, ac.cable_ohm / CABLE_STEP_OHM)
 
 
 def _pev(i: PevInputs) -> News:

@@ -7,9 +7,10 @@ of outputs that a core returns is also the log. Units are in the names; times ar
 seconds; a duty cycle is a fraction 0..1.
 
 Between the processes `communication` and `realtime` only these cross, and only so:
-communication *requests* (`Heartbeat`, `DutyRequest`, `OutputRequest`, `ContactorRequest`,
-`S2Request`), realtime *grants and reports* (`PilotChanged`, `PowerReport`, `InterlockReport`,
-`InletReport`). Nothing that communication says can close a contactor by itself: see `interlock`.
+communication *requests* (`Heartbeat`, `DutyRequest`, `CurrentRequest`, `OutputRequest`,
+`ContactorRequest`, `S2Request`), realtime *grants and reports* (`PilotChanged`, `PowerReport`,
+`CurrentOffered`, `InterlockReport`, `InletReport`). Nothing that communication says can close a
+contactor by itself: see `interlock`.
 """
 
 from __future__ import annotations
@@ -150,6 +151,16 @@ class DutyRequest(Output):
     """Ask for a pilot duty cycle (granted unless a fault holds the pilot)."""
 
     duty: DutyCycle
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentRequest(Output):
+    """AC charger: ask to offer this current by a nominal duty; less than 6 A: offer none (X1).
+
+    What is offered is never more than the charger, its installation and its cable allow.
+    """
+
+    current_a: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +321,15 @@ class InterlockReport(Output):
 
 
 @dataclass(frozen=True, slots=True)
+class CurrentOffered(Output):
+    """AC charger: what the vehicle may draw per phase; it was told so by the pilot's duty."""
+
+    current_a: float
+    limited_by: str
+    """What holds it there (request, charger, installation, cable); at 0 A: why, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class InletReport(Output):
     """Vehicle: everything the EVCC needs, published by its realtime half."""
 
@@ -330,12 +350,16 @@ class InletReport(Output):
     maximum_power_w: float = 0.0
 
 
+NO_CABLE_OHM = 1e6
+"""An open PP: `AcReading.cable_ohm` without a cable (a finite number, because it is sent)."""
+
+
 @dataclass(frozen=True, slots=True)
 class AcReading(Output):
     """AC charger: what its installation and its socket outlet tell."""
 
     cable_ohm: float
-    """PP resistor of the cable in the socket outlet (current rating); infinite without cable."""
+    """PP resistor of the cable in the socket outlet (its rating); NO_CABLE_OHM without one."""
     rcd_tripped: bool
     live_behind: bool
     """Voltage behind the contactor: while that is open, a welded contact."""
@@ -345,6 +369,8 @@ class AcReading(Output):
     """Highest phase current of the meter; 0 without a meter."""
     taken_at: float
     valid: bool = True
+    power_w: float = 0.0
+    """Active power of the meter, all phases; 0 without a meter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,6 +464,13 @@ class StartIsolationTest(Output):
     """Let the isolation monitor run its self-test and measure."""
 
 
+@dataclass(frozen=True, slots=True)
+class SetOnboardCurrent(Output):
+    """Vehicle: the on-board charger may draw this much AC current per phase; 0: nothing."""
+
+    current_a: float
+
+
 # --- modem and SLAC ----------------------------------------------------------------------------
 
 
@@ -525,6 +558,8 @@ class SlacFailed(Output):
     """Matching ended without a match."""
 
     reason: str
+    begun: bool = False
+    """The other side had begun to match (ISO 15118-3 demands another way out of it then)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -434,4 +434,6 @@ class EvseSlac(SlacCore):
             reason = f"no vehicle completed matching ({self._asked} requests)"
         else:
             reason = "no vehicle asked for matching (no CM_SLAC_PARM.REQ)"
-        self.out.append(SlacFailed(f"{reason} within {timing.TT_EVSE_SLAC_INIT_S:.0f} s"))
+        self.out.append(
+            SlacFailed(f"{reason} within {timing.TT_EVSE_SLAC_INIT_S:.0f} s", begun=self._asked > 0)
+        )
