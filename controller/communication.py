@@ -16,14 +16,13 @@ from controller.cp.wake import WakeUp
 from controller.plc.modem import Modem
 from controller.router import Router, earliest
 from controller.signals import (
+    REQUESTS,
     AnswerMeasured,
     ChargeRequest,
     ConnectionLost,
     ConnectionMade,
-    ContactorRequest,
     DatagramReceived,
     DataReceived,
-    DutyRequest,
     EmergencyStop,
     FrameReceived,
     Heartbeat,
@@ -37,12 +36,10 @@ from controller.signals import (
     ModemFound,
     ModemKeySet,
     Output,
-    OutputRequest,
     PilotChanged,
     PowerEnvelope,
     PowerReport,
     ResetRequest,
-    S2Request,
     SdpFailed,
     SeccDiscovered,
     SessionEnded,
@@ -57,7 +54,6 @@ from controller.signals import (
     V2gEnded,
     V2gEnding,
     V2gPhaseChanged,
-    WakeRequest,
     WatchLink,
 )
 from controller.slac import attenuation
@@ -86,15 +82,7 @@ REALTIME_GONE = InterlockReport(
 )
 """What a dead realtime process would have said last: tell the vehicle at once."""
 
-TO_REALTIME = (
-    Heartbeat,
-    DutyRequest,
-    OutputRequest,
-    ContactorRequest,
-    S2Request,
-    WakeRequest,
-    ResetRequest,
-)
+TO_REALTIME = REQUESTS
 """All that this process may ask of the other."""
 
 
@@ -203,7 +191,7 @@ class Communication:
             self._phase = phase
             self._sequence += 1
             self.heartbeat_at = now + self.heartbeat_s
-            out.insert(0, Heartbeat(self._sequence, phase))
+            out.insert(0, Heartbeat(self._sequence, phase, now))
         return out
 
 
