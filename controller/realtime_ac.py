@@ -112,6 +112,11 @@ class AcRealtime(ChargerRealtime):
         """Something is closed or offered that must end when communication falls silent."""
         return self.contactors.is_commanded or self._offered.current_a > 0.0
 
+    @property
+    def may_pause(self) -> bool:
+        """No vehicle, nothing closed."""
+        return self.pilot.state.letter == "A" and not self.contactors.is_commanded
+
     def _earliest(self) -> float | None:
         return earliest((self.pilot.next_timer(), self.contactors.next_timer()))
 

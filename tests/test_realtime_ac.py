@@ -679,6 +679,14 @@ def apply(charger: AcCharger, name: str, value: object) -> None:
             charger.emergency = bool(value)
 
 
+def test_a_pause_harms_nobody_only_without_vehicle() -> None:
+    charger = AcCharger()
+    charger.run(0.1)
+    assert charger.core.may_pause
+    charger.plug()
+    assert not charger.core.may_pause
+
+
 # --- which core ----------------------------------------------------------------------------------
 
 
