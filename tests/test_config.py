@@ -295,5 +295,5 @@ def test_the_inlets_connector_and_waking() -> None:
     car = parse(CarConfig, write("inlet", "connector", "ccs1"), "car.toml")
     assert car.inlet.connector == "ccs1"
     assert parse(CarConfig, write("car", "wake_charger", True), "car.toml").car.wake_charger
-    with pytest.raises(ConfigError, match='inlet.connector = .*"ccs1", "ccs2"'):
+    with pytest.raises(ConfigError, match=r'inlet.connector = .*"ccs1", "ccs2"'):
         parse(CarConfig, write("inlet", "connector", "chademo"), "car.toml")
