@@ -128,7 +128,7 @@ CURVE = "[battery]\nvoltage_v = "
         (
             CarConfig,
             "[boat]\n",
-            "[boat]: unknown section; allowed: car, onboard, battery, plc, slac, realtime",
+            "[boat]: unknown section; allowed: car, onboard, inlet, battery, plc, slac, realtime",
         ),
         (CarConfig, "[batery]\n", '[batery]: unknown section; did you mean "battery"? allowed'),
         (CarConfig, "car = 3\n", "car: must be a section, written as [car]"),
