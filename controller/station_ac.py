@@ -120,10 +120,11 @@ class AcStation(Station):
         row("timeout", A.STEPPING_F, A.OFFERING, do="offer"),  # T_step_EF [V2G3-M06-05]
         row("ready", A.FINISHED, A.ASKED, do=["resume", "ask"]),
         row("ready", IDLING, A.ASKED, do="ask"),
-        row("permitted", A.ASKED, A.CHARGING),
+        row("permitted", A.ASKED, A.CHARGING, do="note_charging"),
         row("withheld", A.CHARGING, A.ASKED, do="ask"),
-        row("plugged", A.ASKED, A.OFFERING, do="release"),
         row("plugged", A.CHARGING, A.RELEASED, do="release"),
+        row("plugged", A.ASKED, A.RELEASED, "has_charged", "release"),
+        row("plugged", A.ASKED, A.OFFERING, do="release"),
         row("timeout", A.ASKED, A.ENDED, do=["note_withheld", *END[1:]]),
         row("timeout", A.RELEASED, A.FINISHED, do=["note_finished", "report_end"]),
     ]
@@ -155,6 +156,7 @@ class AcStation(Station):
         """Why the contactor is not permitted, as far as it is known."""
         self.obstacle = ""
         """Why nothing is offered though it was asked for."""
+        self._charged = False
         self._note = ""
 
     # --- verbs ----------------------------------------------------------------------------------
@@ -243,12 +245,17 @@ class AcStation(Station):
         """Had a vehicle begun to match?"""
         return isinstance(self.rx, SlacFailed) and self.rx.begun
 
+    def has_charged(self) -> bool:
+        """Has the contactor been permitted in this plug-in?"""
+        return self._charged
+
     # --- actions --------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Start a plug-in with a clean slate."""
         super().begin()
         self.withheld_by = self.obstacle = ""
+        self._charged = False
 
     def resume(self) -> None:
         """Go on after an end that was none."""
@@ -291,6 +298,10 @@ class AcStation(Station):
     def idle(self) -> None:
         """Nothing is plugged in."""
         self.phase = Phase.IDLE
+
+    def note_charging(self) -> None:
+        """Remember that the vehicle got what it asked for."""
+        self._charged = True
 
     def note_no_session(self) -> None:
         """Say honestly what is missing."""
