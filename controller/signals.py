@@ -216,6 +216,7 @@ class ResetRequest(Output):
 REQUESTS: tuple[type[Output], ...] = (
     Heartbeat,
     DutyRequest,
+    CurrentRequest,
     OutputRequest,
     ContactorRequest,
     S2Request,

@@ -38,7 +38,7 @@ def load_gpiod() -> Any:  # noqa: ANN401 - the package is optional
         import gpiod.line
     except ImportError as error:
         raise PortError(
-            "the package gpiod is not installed: pip install 'gpiod>=2.1' (or ccs-pilot[gpio])"
+            "the package gpiod is not installed: pip install 'gpiod>=2.1' (or ccs-pilot[pi])"
         ) from error
     if not hasattr(gpiod, "request_lines"):
         raise PortError("the package gpiod is older than 2.1: pip install 'gpiod>=2.1'")
