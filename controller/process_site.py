@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from controller import ipc, signals_json
 from controller.loop import Loop, LoopTimer, MonotonicClock, Node, SteppedClock
 from controller.recorder import Recorder
+from controller.signals import REQUESTS
 
 if TYPE_CHECKING:
     from controller.plc.driver_tap import TapLink
@@ -94,13 +95,19 @@ def bind_realtime(
         elif isinstance(output, core.TO_COMMUNICATION):
             other.send_signal(output)
 
+    def ask(item: Output, now: float) -> None:
+        if isinstance(item, REQUESTS):
+            node.feed(core.receive, item, now)
+        else:
+            other.garbage += 1
+
     def lose(now: float) -> None:
         site.loop.watch(other.fileno(), None)
         node.finish(core.communication_lost(now), now)
 
     node = Node(f"{side}.realtime", core, carry_out, site.record)
     site.loop.add(node)
-    other.on_signal(lambda item, now: node.feed(core.receive, item, now))
+    other.on_signal(ask)
     other.on_lost = lose
     site.loop.watch(other.fileno(), other.receive)
     return Period(site, node, period_s)

@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 HEARTBEAT_TIMEOUT_S = 0.06
 """Own figure: so that everything *is* open and off 100 ms after the last valid heartbeat (60 ms,
 one period of 5 ms, contacts that need 30 ms)."""
+STAMP_AHEAD_S = 0.02
+"""A simulated site gives the time to one process before the other: at most one longest period."""
 VEHICLE_GRACE_S = 0.015
 """Vehicle: when the permit is lost S2 opens at once, the contactors this much later. The charger
 sees state B within 10 ms and switches off; so the contacts part with less current, or none."""
@@ -136,6 +138,11 @@ class _Realtime(ABC):
         """Something is closed that must open when communication falls silent."""
         return self.contactors.is_commanded
 
+    @property
+    @abstractmethod
+    def may_pause(self) -> bool:
+        """No vehicle, nothing closed, nothing on: a pause of some milliseconds harms nobody."""
+
     @abstractmethod
     def _earliest(self) -> float | None:
         """Each role its own."""
@@ -145,10 +152,12 @@ class _Realtime(ABC):
         """Each role its own."""
 
     def _heartbeat(self, item: Heartbeat, now: float) -> list[Output]:
-        if item.sequence <= self._sequence:
-            return []  # an old or repeated beat proves nothing
+        sent_at = now if item.sent_at is None else item.sent_at
+        if item.sequence <= self._sequence or sent_at > now + STAMP_AHEAD_S:
+            return []  # an old or repeated beat, or one of another clock, proves nothing
         changed = item.phase is not self._believed
-        self._sequence, self._heartbeat_at, self._believed = item.sequence, now, item.phase
+        self._sequence, self._believed = item.sequence, item.phase
+        self._heartbeat_at = min(now, sent_at)
         return self._decide(now) if changed else []
 
     def _contactor_request(self, item: ContactorRequest, now: float) -> list[Output]:
@@ -248,6 +257,15 @@ class EvseRealtime(ChargerRealtime):
             self.stage.state in STEADY
             and self.contactors.state in RESTING
             and not self.pilot.is_pending
+        )
+
+    @property
+    def may_pause(self) -> bool:
+        """No vehicle, nothing closed, nothing on."""
+        return (
+            self.pilot.state.letter == "A"
+            and not self.contactors.is_commanded
+            and self.stage.state is StageState.OFF
         )
 
     def _earliest(self) -> float | None:
@@ -400,6 +418,11 @@ class PevRealtime(_Realtime):
         """Return whether S2 or the contactors are closed, and are not about to open anyway."""
         closed = self.pilot.s2_closed or self.contactors.is_commanded
         return closed and self._grace_until is None
+
+    @property
+    def may_pause(self) -> bool:
+        """Not plugged in, contactors open."""
+        return not self.pilot.state.plugged and not self.contactors.is_commanded
 
     def _earliest(self) -> float | None:
         return earliest((self.pilot.next_timer(), self.contactors.next_timer(), self._grace_until))

@@ -177,6 +177,9 @@ class Heartbeat(Output):
 
     sequence: int
     phase: Phase
+    sent_at: float | None = None
+    """When; a beat that waited on its way proves no more than that it was sent then. None: it had
+    no way to go (virtual time)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +232,17 @@ class S2Request(Output):
 @dataclass(frozen=True, slots=True)
 class ResetRequest(Output):
     """Operator: forget latched faults; heeded only with no vehicle plugged in."""
+
+
+REQUESTS: tuple[type[Output], ...] = (
+    Heartbeat,
+    DutyRequest,
+    OutputRequest,
+    ContactorRequest,
+    S2Request,
+    ResetRequest,
+)
+"""All that one process may ask of the other; anything else is no request, whatever it says."""
 
 
 # --- reports: realtime to communication --------------------------------------------------------
@@ -437,6 +451,17 @@ class LoopReport(Output):
     """What ran longest in the period that caused the last overrun; empty: none yet."""
     problem: str = ""
     """What of the hardware does not work at the moment, in words."""
+    late_p50_s: float = 0.0
+    """How late periods began: half of them no later than this."""
+    late_p99_s: float = 0.0
+    late_p999_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Output):
+    """Something for the record that no core said: a process ended, a peer was shut out."""
+
+    what: str
 
 
 # --- commands to power hardware ----------------------------------------------------------------

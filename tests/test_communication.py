@@ -111,9 +111,9 @@ def test_a_changed_phase_is_told_at_once_and_first() -> None:
     core = charger()
     core.handle_timer(0.0)
     out = core.receive(PLUG, 0.001)
-    assert out[0] == Heartbeat(2, Phase.CONNECTED)
+    assert out[0] == Heartbeat(2, Phase.CONNECTED, 0.001)
     out = core.receive(PilotChanged(ControlPilotState.A1, 12.0, 12.0, 1.0, diode_ok=True), 0.002)
-    assert out[0] == Heartbeat(3, Phase.IDLE)
+    assert out[0] == Heartbeat(3, Phase.IDLE, 0.002)
 
 
 # --- routing -------------------------------------------------------------------------------------
