@@ -17,6 +17,7 @@ from controller.router import Router, earliest
 from controller.signals import (
     REQUESTS,
     AnswerMeasured,
+    BcbToggled,
     ConnectionLost,
     ConnectionMade,
     DatagramReceived,
@@ -223,6 +224,7 @@ class EvseCommunication(Communication):
         super().__init__(
             {
                 PilotChanged: (self.station, self.slac, self.session),
+                BcbToggled: (self.slac,),
                 PowerReport: (self.session,),
                 InterlockReport: (self.station, self.session),
                 **shared_routes(self),

@@ -7,7 +7,7 @@ permission. What begins or changes an oscillation has to wait:
 - The duty changes at most every 5 s, because a vehicle has 5 s to follow.
 - From 5 % to a duty that names a current, or back, the way leads through X1 for T_step_X1, or
   through F for T_step_EF and then X1 for a moment: two meanings are not turned into each other.
-- F lasts T_step_EF at least; a shorter one may go unnoticed.
+- With a vehicle F lasts T_step_EF at least; a shorter one may go unnoticed.
 
 Only the last wish counts: one that was not yet driven is replaced by the next. Without a vehicle
 (state A) nothing has to be remembered. It is no table machine because it is all comparison of
@@ -50,7 +50,15 @@ def meaningful(duty: DutyCycle) -> DutyCycle:
 class DutySteps:
     """Goes from one duty to the next no faster than a vehicle can follow."""
 
-    __slots__ = ("_after_f", "_changed_at", "_meant", "_since", "driven", "wanted")
+    __slots__ = (
+        "_after_f",
+        "_changed_at",
+        "_has_vehicle",
+        "_meant",
+        "_since",
+        "driven",
+        "wanted",
+    )
 
     def __init__(self) -> None:
         self.driven: DutyCycle = DUTY_STEADY_HIGH
@@ -62,6 +70,8 @@ class DutySteps:
         self._meant = Kind.STEADY
         """What the last oscillation told this vehicle."""
         self._after_f = False
+        self._has_vehicle = True
+        """Somebody may be looking, as long as nobody saw the contrary."""
 
     def want(self, duty: DutyCycle, now: float) -> DutyCycle:
         """Take a wish; return what to drive from now on."""
@@ -83,8 +93,13 @@ class DutySteps:
         duty, at = self._next()
         return None if duty == self.driven else at
 
-    def forget(self) -> None:
+    def vehicle_came(self) -> None:
+        """Somebody looks at what is driven."""
+        self._has_vehicle = True
+
+    def vehicle_left(self) -> None:
         """No vehicle is there: the next one knows of nothing."""
+        self._has_vehicle = False
         self._changed_at, self._meant, self._after_f = -inf, Kind.STEADY, False
 
     def _next(self) -> tuple[DutyCycle, float]:
@@ -92,7 +107,7 @@ class DutySteps:
         if wanted == driven:
             return driven, inf
         if driven == DUTY_STEADY_LOW:
-            return DUTY_STEADY_HIGH, self._since + timing.T_STEP_EF_S
+            return DUTY_STEADY_HIGH, self._since + timing.T_STEP_EF_S * self._has_vehicle
         kind = kind_of(wanted)
         if kind is Kind.STEADY:
             return wanted, -inf

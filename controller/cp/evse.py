@@ -235,8 +235,10 @@ class EvsePilot:
             self._unplugged()
             if before in POWER_LEVELS:
                 self._passing = PilotFault.OPEN
-        elif level is Level.D and not self._ventilation:
-            self._passing = PilotFault.VENTILATION
+        elif level in VEHICLE_LEVELS:
+            self._steps.vehicle_came()
+            if level is Level.D and not self._ventilation:
+                self._passing = PilotFault.VENTILATION
         self._note_run()
         toggled = self._toggles.level_changed(before, level, at)
         return [] if toggled is None else [toggled]
@@ -246,7 +248,7 @@ class EvsePilot:
         self._latched = PilotFault.NONE
         self.held = ""
         self._low.unplugged()
-        self._steps.forget()
+        self._steps.vehicle_left()
 
     def _note_run(self) -> None:
         if self.is_oscillating and self._debounce.level in VEHICLE_LEVELS:

@@ -55,6 +55,8 @@ RAMP_STEP_S = 0.001
 # --- over-voltage, over-current -----------------------------------------------------------------
 OVER_VOLTAGE_S = 0.4
 """Table 104: above the vehicle's maximum for more than 400 ms: shut down."""
+OVER_VOLTAGE_EMERGENCY_S = 2.5
+"""CC.3.4.2: an over-voltage that lasts this long is an emergency."""
 OVER_VOLTAGE_MARGIN_V = 2.0
 """Own figure: a supply that regulates to exactly the maximum reads this much above it."""
 EMERGENCY_OVER_VOLTAGE_S = 0.009
