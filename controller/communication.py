@@ -12,12 +12,14 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from controller.cp.wake import WakeUp
 from controller.plc.modem import Modem
 from controller.router import Router, earliest
 from controller.signals import (
     REQUESTS,
     AnswerMeasured,
     BcbToggled,
+    ChargeRequest,
     ConnectionLost,
     ConnectionMade,
     DatagramReceived,
@@ -41,6 +43,7 @@ from controller.signals import (
     ResetRequest,
     SdpFailed,
     SeccDiscovered,
+    SessionEnded,
     SetModemKey,
     SlacFailed,
     SlacMatched,
@@ -92,6 +95,8 @@ class Communication:
     slac: EvseSlac | PevSlac
     sdp: SdpServer | SdpClient
     session: Secc | Evcc
+    others: tuple[Any, ...] = ()
+    """Cores that only one role has."""
     with_modem = True
     """Without one neither modem nor SLAC takes part."""
 
@@ -100,7 +105,7 @@ class Communication:
         self._router = Router(
             {kind: tuple(c for c in cores if c not in absent) for kind, cores in routes.items()}
         )
-        cores = (self.station, self.modem, self.slac, self.sdp, self.session)
+        cores = (self.station, self.modem, self.slac, self.sdp, self.session, *self.others)
         self._cores = tuple(core for core in cores if core not in absent)
         self.heartbeat_s = HEARTBEAT_S
         self._sequence = 0
@@ -250,15 +255,19 @@ class PevCommunication(Communication):
                 current_demand_interval_s=config.car.current_demand_interval_s,
             )
         )
+        self.wake = WakeUp(automatic=config.car.wake_charger)
+        self.others = (self.wake,)
         super().__init__(
             {
-                InletPilotChanged: (self.session, self.station),
+                InletPilotChanged: (self.session, self.station, self.wake),
                 InletReport: (self.session,),
                 InterlockReport: (self.session,),
                 **shared_routes(self),
                 SeccDiscovered: (self.session,),
                 SdpFailed: (self.station,),
-                StopRequest: (self.session, self.station),
+                StopRequest: (self.session, self.station, self.wake),
+                SessionEnded: (self.wake,),
+                ChargeRequest: (self.station, self.wake),
             }
         )
 

@@ -315,6 +315,9 @@ class CarSection:
         0.25, 0.05, 5, "pause between CurrentDemand requests (cars: 0.09 to 0.45 s)"
     )
     target_soc_percent: float = number(80.0, 1, 100, "state of charge at which the car stops")
+    wake_charger: bool = switch(
+        False, "toggle S2 (B-C-B) for a charger that rests 10 s after the plug-in, three times"
+    )
     digital: bool = switch(
         True, "the car talks when the pilot says 5 %; false: an AC-only car, it waits for more"
     )
@@ -329,6 +332,17 @@ class OnboardSection:
     )
     phases: int = whole(3, 1, 3, "phases it uses, as far as they are there")
     efficiency: float = number(0.92, 0.5, 1, "what of the AC power reaches the battery (simulated)")
+
+
+@dataclass(frozen=True, slots=True)
+class InletSection:
+    """[inlet]: the vehicle's inlet."""
+
+    connector: str = choice(
+        "ccs2",
+        ("ccs1", "ccs2"),
+        "which plugs fit: SAE J1772 combo (latch with button), or IEC 62196-3 combo 2",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +380,7 @@ class CarConfig:
 
     car: CarSection = field(default_factory=CarSection)
     onboard: OnboardSection = field(default_factory=OnboardSection)
+    inlet: InletSection = field(default_factory=InletSection)
     battery: BatterySection = field(default_factory=BatterySection)
     plc: PlcSection = field(default_factory=PlcSection)
     slac: CarSlacSection = field(default_factory=CarSlacSection)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from controller import ipc, netns
 from controller.communication import Communication, EvseCommunication, PevCommunication
 from controller.config import CarConfig, ChargerConfig, load
+from controller.cp.proximity import Connector
 from controller.driver_communication import Sockets
 from controller.errors import PortError
 from controller.loop import pause
@@ -105,7 +106,8 @@ def pev(site: Site, args: argparse.Namespace) -> None:
     near, far = ipc.pair()
     core, sockets = open_vehicle(config, place, ipc.Channel(near))
     period_s = config.realtime.period_s
-    period = bind_realtime(site, PevRealtime(), "pev", ipc.Channel(far), period_s)
+    realtime = PevRealtime(Connector(config.inlet.connector))
+    period = bind_realtime(site, realtime, "pev", ipc.Channel(far), period_s)
     _obey(site, sockets, core, period)
 
 

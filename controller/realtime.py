@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.cp.evse import EvsePilot
 from controller.cp.pev import PevPilot
+from controller.cp.proximity import BUTTON, Connector
 from controller.cp.sequences import SequenceWatch
 from controller.interlock import Interlock, Snapshot
 from controller.interlock_rules import InterlockConfig, is_stale
@@ -56,6 +57,7 @@ from controller.signals import (
     SetOutput,
     SetS2,
     StartIsolationTest,
+    WakeRequest,
 )
 
 if TYPE_CHECKING:
@@ -472,15 +474,19 @@ class PevRealtime(_Realtime):
     TO_HARDWARE = (SetS2, CloseContactors, OpenContactors)
     TO_COMMUNICATION = (InletPilotChanged, InletReport, InterlockReport)
 
-    def __init__(self) -> None:
+    def __init__(self, connector: Connector = Connector.CCS2) -> None:
         super().__init__(ContactorsConfig(side=Side.VEHICLE))
-        self.pilot = PevPilot()
+        self.pilot = PevPilot(connector)
         self.interlock = VehicleInterlock(InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S))
         self._inputs: PevInputs | None = None
         self._reported_interlock = self.interlock.report
         self._reported: InletReport | None = None
         self._grace_until: float | None = None
-        self._handlers |= {PevInputs: self._take_inputs, S2Request: self.pilot.receive_signal}
+        self._handlers |= {
+            PevInputs: self._take_inputs,
+            S2Request: self.pilot.receive_signal,
+            WakeRequest: self.pilot.receive_signal,
+        }
         self._seen = VehicleSnapshot(now=0.0)
         self._timer_at = self._earliest()
 
@@ -571,6 +577,8 @@ class PevRealtime(_Realtime):
         snapshot.now = now
         snapshot.plugged = self.pilot.state.plugged
         snapshot.digital = self.pilot.state.is_digital
+        snapshot.inlet_fault = self.pilot.fault != ""
+        snapshot.button = self.pilot.state.plug is BUTTON
         snapshot.inlet_age_s = now - self.pilot.sample_at
         snapshot.heartbeat_age_s = inf if self._orphaned else now - self._heartbeat_at
         snapshot.believed_phase = self._believed
@@ -587,6 +595,7 @@ class PevRealtime(_Realtime):
         snapshot.contactors_age_s = now - inputs.contactors.taken_at
         snapshot.contactor_fault = self.contactors.fault
         snapshot.emergency_stop = False
+        snapshot.hardware_tripped = inputs.chain_open
         return snapshot
 
     def _report(self, now: float) -> list[Output]:

@@ -8,9 +8,9 @@ seconds; a duty cycle is a fraction 0..1.
 
 Between the processes `communication` and `realtime` only these cross, and only so:
 communication *requests* (`Heartbeat`, `DutyRequest`, `CurrentRequest`, `OutputRequest`,
-`ContactorRequest`, `S2Request`), realtime *grants and reports* (`PilotChanged`, `PowerReport`,
-`CurrentOffered`, `InterlockReport`, `InletReport`). Nothing that communication says can close a
-contactor by itself: see `interlock`.
+`ContactorRequest`, `S2Request`, `WakeRequest`), realtime *grants and reports* (`PilotChanged`,
+`PowerReport`, `CurrentOffered`, `InterlockReport`, `InletReport`). Nothing that communication says
+can close a contactor by itself: see `interlock`.
 """
 
 from __future__ import annotations
@@ -75,8 +75,12 @@ class InletSample(Output):
     duty: DutyCycle
     """Measured duty cycle; 1.0 for steady high, 0.0 for no positive signal."""
     plugged: bool
-    """Proximity (PP) shows a connector."""
+    """Proximity (PP) shows a connector; `proximity_ohm`, where it is measured, decides."""
     taken_at: float
+    frequency_hz: float = 1000.0
+    """Of the oscillator; means nothing while the pilot is steady."""
+    proximity_ohm: float | None = None
+    """The plug's resistor from PP to PE (1 MOhm: none); None: only `plugged` is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,12 @@ class InletPilotChanged(Output):
     duty: DutyCycle
     digital: bool
     """Duty is 3 to 7 %: the charger wants digital communication."""
+    button: bool = False
+    """CCS1: the latch's button is pressed; somebody is about to pull the connector."""
+    cable_a: float = 0.0
+    """CCS2: what the cable may carry (AC); 0: not known."""
+    fault: str = ""
+    """What is wrong with the inlet: nothing may flow until it is gone."""
 
 
 # --- requests: communication to realtime -------------------------------------------------------
@@ -230,6 +240,11 @@ class S2Request(Output):
 
 
 @dataclass(frozen=True, slots=True)
+class WakeRequest(Output):
+    """Vehicle: ask for one B-C-B toggle of S2, to wake a charger whose pilot is steady."""
+
+
+@dataclass(frozen=True, slots=True)
 class ResetRequest(Output):
     """Operator: forget latched faults; heeded only with no vehicle plugged in."""
 
@@ -240,6 +255,7 @@ REQUESTS: tuple[type[Output], ...] = (
     OutputRequest,
     ContactorRequest,
     S2Request,
+    WakeRequest,
     ResetRequest,
 )
 """All that one process may ask of the other; anything else is no request, whatever it says."""
@@ -437,6 +453,8 @@ class PevInputs(Output):
     pilot: InletSample
     contactors: ContactorReading
     vehicle: InletReport
+    chain_open: bool = False
+    """The hardware interlock has opened its chain (or the wire that tells it is broken)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -791,6 +809,18 @@ class StopRequest(Output):
     """Someone wants the session to end normally (driver, operator, limit reached)."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeRequest(Output):
+    """Vehicle: the driver wants to charge (again): a charger that sleeps is to be woken."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeFailed(Output):
+    """Vehicle: the charger did not start its oscillator, however often it was asked to."""
+
+    tries: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from controller.communication import (
     PevCommunication,
 )
 from controller.config import CarConfig, ChargerConfig
+from controller.cp.proximity import Connector
 from controller.cp.sim import PilotCircuit
 from controller.loop import Node, Record, SimLoop, Timed, stopwatch
 from controller.plc.pib import SLAC_EVSE, SLAC_PEV
@@ -247,7 +248,7 @@ class SimWorld:
         rng = seeded_rng(f"keys/{seed}")
         address = bytes.fromhex("fe80") + bytes(14)
         self.evse = EvseRealtime(hardware_interlock=charger.charger.interlock == "external")
-        self.pev = PevRealtime()
+        self.pev = PevRealtime(Connector(car.inlet.connector))
         self.nodes = {
             "evse.realtime": self._realtime("evse", self.evse),
             "pev.realtime": self._realtime("pev", self.pev),

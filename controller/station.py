@@ -29,6 +29,7 @@ from controller.signals import (
     DUTY_DIGITAL,
     DUTY_STEADY_HIGH,
     DUTY_STEADY_LOW,
+    ChargeRequest,
     ConnectionMade,
     DutyRequest,
     InletPilotChanged,
@@ -82,6 +83,8 @@ def _pilot(signal: PilotChanged) -> str:
 def _inlet(signal: InletPilotChanged) -> str:
     if not signal.plugged:
         return "unplugged"
+    if signal.button:
+        return "pressed"
     return "digital" if signal.digital else "plugged"
 
 
@@ -97,6 +100,7 @@ TRIGGERS: dict[type[Output], str | Callable[[Any], str]] = {
     ConnectionMade: "connected",
     V2gEnded: "v2g_ended",
     StopRequest: "stop",
+    ChargeRequest: "wanted",
 }
 
 
@@ -198,6 +202,14 @@ class Station(TableMachine):
         """The V2G session is over."""
         return False
 
+    def pressed(self) -> bool:
+        """Vehicle: the button of the connector's latch is pressed."""
+        return False
+
+    def wanted(self) -> bool:
+        """Vehicle: the driver wants to charge (again)."""
+        return False
+
     def stop(self) -> bool:
         """Someone asks for the end before V2G has begun."""
         return False
@@ -268,7 +280,8 @@ class Station(TableMachine):
         if isinstance(rx, PilotChanged) and rx.held:
             return rx.held
         if isinstance(rx, InletPilotChanged) and rx.plugged:
-            return "charger withdrew its 5 % pilot"
+            lost = "control pilot lost" if rx.duty == DUTY_STEADY_LOW else ""
+            return rx.fault or lost or "charger withdrew its 5 % pilot"
         return "powerline link lost" if isinstance(rx, LinkChanged) else "unplugged"
 
 
@@ -411,6 +424,8 @@ class PevState(Enum):
 P = PevState
 FREE = [P.UNPLUGGED, P.WAITING]
 SEARCHING = [P.MATCHING, P.JOINING, P.DISCOVERING]
+AGAIN = [P.UNMATCHED, P.ENDED]
+AGAIN_SDP = ["begin", "start_sdp"]
 VEHICLE_END = ["note_reason", "open_s2", "stop_slac", "stop_sdp", "report_end"]
 
 
@@ -424,9 +439,14 @@ class PevStation(Station):
             P.UNPLUGGED,
             do=[*VEHICLE_END, "idle"],
         ),
-        row("digital", FREE, P.DISCOVERING, "without_modem", ["begin", "start_sdp"]),
+        row("digital", FREE, P.DISCOVERING, "without_modem", AGAIN_SDP),
         row("digital", FREE, P.MATCHING, do=["begin", "start_slac"]),
         row("plugged", P.UNPLUGGED, P.WAITING, do="begin"),
+        row("pressed", P.UNPLUGGED, P.WAITING, do="begin"),  # while it is pushed in
+        row("pressed", [*SEARCHING, P.CONNECTED], None, do="stop_for_button"),  # SAE J1772: S3
+        row("wanted", AGAIN, P.DISCOVERING, ["sees_digital", "without_modem"], AGAIN_SDP),
+        row("wanted", AGAIN, P.MATCHING, "sees_digital", ["begin", "start_slac"]),
+        row("wanted", AGAIN, P.WAITING, do="begin"),
         row("stop", [P.WAITING, *SEARCHING, P.UNMATCHED], P.ENDED, do=VEHICLE_END),
         row("plugged", SEARCHING, P.WAITING, do=["note_reason", "stop_slac", "stop_sdp"]),
         row("slac_matched", P.MATCHING, P.JOINING, do="watch_link"),
@@ -451,7 +471,27 @@ class PevStation(Station):
     ]
     """SLAC, SDP and V2G watch their own time; the rest waits for the charger or the driver."""
 
+    def __init__(self, *, slac: bool = True) -> None:
+        super().__init__(slac=slac)
+        self._digital = False
+
+    def classify(self, signal: Output) -> None:
+        """Turn a fact into a trigger, and remember the pilot for the driver's next wish."""
+        if isinstance(signal, InletPilotChanged):
+            self._digital = signal.digital
+        super().classify(signal)
+
+    # guards
+
+    def sees_digital(self) -> bool:
+        """Does the charger want to talk?"""
+        return self._digital
+
     # actions
+
+    def stop_for_button(self) -> None:
+        """End the session before the connector leaves."""
+        self.out.append(StopRequest("the button of the connector's latch was pressed"))
 
     def open_s2(self) -> None:
         """Back to state B."""

@@ -83,6 +83,8 @@ EVENTS: dict[type[Any], Callable[[Any], str]] = {
     InletPilotChanged: lambda e: (
         f"inlet {'plugged' if e.plugged else 'empty'}, duty {e.duty:.0%}"
         + (", digital communication" if e.digital else "")
+        + (", latch button pressed" if e.button else "")
+        + (f": {e.fault}" if e.fault else "")
     ),
     SetDuty: lambda e: f"drives the pilot at {e.duty:.0%}",
     SetS2: lambda e: f"S2 {'closed' if e.closed else 'open'}",

@@ -128,7 +128,7 @@ CURVE = "[battery]\nvoltage_v = "
         (
             CarConfig,
             "[boat]\n",
-            "[boat]: unknown section; allowed: car, onboard, battery, plc, slac, realtime",
+            "[boat]: unknown section; allowed: car, onboard, inlet, battery, plc, slac, realtime",
         ),
         (CarConfig, "[batery]\n", '[batery]: unknown section; did you mean "battery"? allowed'),
         (CarConfig, "car = 3\n", "car: must be a section, written as [car]"),
@@ -287,3 +287,13 @@ def test_the_reference_writes_what_differs_from_the_default_type(tmp_path: Path)
     text = reference(ChargerConfig)
     assert "period_s = 0.005" in text
     assert 'modem = "homeplug"' in text
+
+
+def test_the_inlets_connector_and_waking() -> None:
+    assert CarConfig().inlet.connector == "ccs2"
+    assert CarConfig().car.wake_charger is False
+    car = parse(CarConfig, write("inlet", "connector", "ccs1"), "car.toml")
+    assert car.inlet.connector == "ccs1"
+    assert parse(CarConfig, write("car", "wake_charger", True), "car.toml").car.wake_charger
+    with pytest.raises(ConfigError, match=r'inlet.connector = .*"ccs1", "ccs2"'):
+        parse(CarConfig, write("inlet", "connector", "chademo"), "car.toml")

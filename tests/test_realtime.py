@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.cp.proximity import Connector
 from controller.interlock_vehicle import PILOT_LOST_GRACE_S
 from controller.realtime import (
     HEARTBEAT_TIMEOUT_S,
@@ -44,6 +45,7 @@ from controller.signals import (
     SetS2,
     StartIsolationTest,
     StationChanged,
+    WakeRequest,
 )
 
 STEP_S = 0.005
@@ -408,6 +410,8 @@ class Vehicle:
         self.now = 100.0
         self.duty, self.plugged, self.high_v = 0.05, True, 9.0
         self.report = VEHICLE
+        self.ohm: float | None = None
+        self.chain_open = False
         self.closed = False
         self.s2 = False
         self.beating: Phase | None = Phase.PRE_CHARGE
@@ -437,9 +441,12 @@ class Vehicle:
                 self.feed(Heartbeat(self.sequence, self.beating))
             self.feed(
                 PevInputs(
-                    InletSample(self.high_v, self.duty, self.plugged, self.now),
+                    InletSample(
+                        self.high_v, self.duty, self.plugged, self.now, proximity_ohm=self.ohm
+                    ),
                     ContactorReading(self.closed, self.now),
                     replace(self.report, contactors_closed=self.closed, taken_at=self.now),
+                    self.chain_open,
                 )
             )
         return self.out[before:]
@@ -551,3 +558,61 @@ def test_a_new_process_of_the_vehicle_is_told_everything() -> None:
     vehicle.sequence = 0
     assert of(CloseContactors, vehicle.run(1.0)) == []
     assert not vehicle.closed
+
+
+def test_the_vehicle_wakes_a_charger_with_one_toggle() -> None:
+    vehicle = Vehicle()
+    vehicle.duty, vehicle.beating = 1.0, Phase.CONNECTED
+    vehicle.run(0.2)
+    vehicle.feed(WakeRequest())
+    assert vehicle.s2
+    before = len(vehicle.out)
+    vehicle.high_v = 6.0
+    vehicle.run(0.25)
+    assert vehicle.s2
+    vehicle.run(0.1)
+    assert not vehicle.s2
+    assert of(SetS2, vehicle.out[before:]) == [SetS2(False)]
+    assert not vehicle.closed
+
+
+def test_a_toggle_ends_when_communication_falls_silent() -> None:
+    vehicle = Vehicle()
+    vehicle.duty, vehicle.beating = 1.0, Phase.CONNECTED
+    vehicle.run(0.2)
+    vehicle.feed(WakeRequest())
+    vehicle.beating = None
+    vehicle.run(HEARTBEAT_TIMEOUT_S + 0.01)
+    assert not vehicle.s2
+
+
+def test_the_vehicles_hardware_chain_withholds() -> None:
+    vehicle = Vehicle()
+    vehicle.charge()
+    assert vehicle.closed
+    vehicle.chain_open = True
+    vehicle.run(0.05)
+    assert not vehicle.closed
+    assert "the hardware interlock has tripped" in vehicle.core.interlock.report.reasons
+
+
+def test_an_inlet_that_is_faulty_withholds() -> None:
+    vehicle = Vehicle()
+    vehicle.core = PevRealtime(Connector.CCS1)
+    vehicle.ohm = 150.0
+    vehicle.charge()
+    assert vehicle.closed
+    vehicle.ohm = 20.0
+    vehicle.run(0.3)
+    assert not vehicle.closed
+    assert not vehicle.s2
+    assert "the inlet is faulty: proximity (PP) or S2" in vehicle.core.interlock.report.reasons
+
+
+def test_nothing_closes_while_the_button_is_pressed() -> None:
+    vehicle = Vehicle()
+    vehicle.core = PevRealtime(Connector.CCS1)
+    vehicle.ohm = 480.0
+    vehicle.charge()
+    assert not vehicle.closed
+    assert not vehicle.s2

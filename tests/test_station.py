@@ -9,6 +9,7 @@ from controller.signals import (
     DUTY_DIGITAL,
     DUTY_STEADY_HIGH,
     DUTY_STEADY_LOW,
+    ChargeRequest,
     ConnectionMade,
     ControlPilotState,
     DutyRequest,
@@ -76,6 +77,10 @@ OUT, IN, DIGITAL = (
     InletPilotChanged(True, 1.0, digital=False),
     InletPilotChanged(True, 0.05, digital=True),
 )
+LOST = InletPilotChanged(True, 0.0, digital=False)
+PRESSED = InletPilotChanged(True, 0.05, digital=True, button=True)
+BROKEN = InletPilotChanged(True, 0.05, digital=False, fault="proximity: 5 Ohm")
+WANTED = ChargeRequest()
 TIMEOUT = None
 """Stands for the state's deadline."""
 
@@ -151,6 +156,10 @@ EVSE_WAY: dict[EvseState, list[Output]] = {
 PEV_SIGNALS: dict[str, Output] = {
     "out": OUT,
     "in": IN,
+    "lost": LOST,
+    "broken": BROKEN,
+    "pressed": PRESSED,
+    "wanted": WANTED,
     "digital": DIGITAL,
     "matched": MATCHED,
     "slac failed": SLAC_FAILED,
@@ -165,9 +174,10 @@ PEV_SIGNALS: dict[str, Output] = {
     "phase": PHASE,
     "fault": FAULT,
 }
-PILOT = {"out": P.UNPLUGGED, "in": P.WAITING}
+THERE = {"in": P.WAITING, "lost": P.WAITING, "broken": P.WAITING}
+PILOT = {"out": P.UNPLUGGED, **THERE}
 PEV_NEXT: dict[PevState, dict[str, PevState]] = {
-    P.UNPLUGGED: {"in": P.WAITING, "digital": P.MATCHING},
+    P.UNPLUGGED: {**THERE, "digital": P.MATCHING, "pressed": P.WAITING},
     P.WAITING: {"out": P.UNPLUGGED, "digital": P.MATCHING, "stop": P.ENDED},
     P.MATCHING: {
         **PILOT,
@@ -186,9 +196,10 @@ PEV_NEXT: dict[PevState, dict[str, PevState]] = {
         "stop": P.ENDED,
     },
     P.CONNECTED: {"out": P.UNPLUGGED, "normal": P.ENDED, "abnormal": P.ENDED},
-    P.UNMATCHED: {"out": P.UNPLUGGED, "in": P.WAITING, "stop": P.ENDED},
-    P.ENDED: {"out": P.UNPLUGGED},
+    P.UNMATCHED: {**PILOT, "stop": P.ENDED, "wanted": P.MATCHING},
+    P.ENDED: {"out": P.UNPLUGGED, "wanted": P.MATCHING},
 }
+SESSION = (P.MATCHING, P.JOINING, P.DISCOVERING, P.CONNECTED)
 PEV_WAY: dict[PevState, list[Output]] = {
     P.UNPLUGGED: [],
     P.WAITING: [IN],
@@ -245,7 +256,10 @@ def test_vehicle(state: PevState, name: str) -> None:
     out = station.receive_signal(PEV_SIGNALS[name], 50.0)
     expected = PEV_NEXT[state].get(name, state)
     assert station.state is expected
-    if expected is state:
+    if name == "pressed" and state in SESSION:
+        assert out == [StopRequest("the button of the connector's latch was pressed")]
+        assert station.next_timer() == deadline
+    elif expected is state:
         assert out == []
         assert station.next_timer() == deadline
     else:
@@ -323,6 +337,49 @@ def test_charger_asks(state: EvseState, signal: Output, out: list[Output]) -> No
     station = EvseStation()
     go(station, EVSE_WAY[state])
     assert station.receive_signal(signal, 50.0)[:-1] == out
+
+
+@pytest.mark.parametrize(
+    ("signal", "reason"),
+    [
+        (IN, "charger withdrew its 5 % pilot"),
+        (LOST, "control pilot lost"),
+        (BROKEN, "proximity: 5 Ohm"),
+        (OUT, "unplugged"),
+    ],
+)
+def test_the_vehicle_says_how_the_pilot_went(signal: Output, reason: str) -> None:
+    station = PevStation()
+    go(station, [*PEV_WAY[P.JOINING], signal])
+    assert station.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("slac", "state", "pilot_before", "expected", "asks"),
+    [
+        (True, P.ENDED, IN, P.WAITING, []),
+        (True, P.ENDED, DIGITAL, P.MATCHING, [StartSlac()]),
+        (False, P.ENDED, IN, P.WAITING, []),
+        (False, P.ENDED, DIGITAL, P.DISCOVERING, [StartSdp()]),
+        (True, P.UNMATCHED, DIGITAL, P.MATCHING, [StartSlac()]),
+    ],
+)
+def test_a_driver_who_wants_to_charge_again(
+    slac: bool, state: PevState, pilot_before: Output, expected: PevState, asks: list[Output]
+) -> None:
+    station = PevStation(slac=slac)
+    go(station, PEV_WAY[state] if slac else [DIGITAL, MADE, ABNORMAL])
+    go(station, [pilot_before])
+    assert station.state is state
+    assert station.receive_signal(WANTED, 60.0) == [*asks, StationChanged(expected.value, "")]
+    assert (station.reason, station.ended, station.phase) == ("", False, Phase.CONNECTED)
+
+
+def test_a_button_while_the_connector_is_pushed_in_ends_nothing() -> None:
+    station = PevStation()
+    go(station, [PRESSED])
+    assert station.state is P.WAITING
+    assert station.receive_signal(DIGITAL, 11.0)[0] == StartSlac()
 
 
 VEHICLE_OFF = [S2Request(closed=False), WatchLink(on=False), StopSlac(), StopSdp()]

@@ -46,7 +46,14 @@ MAXIMUM_DUTY = 0.96
 DUTY_CHANGE = 0.005
 """Smaller changes of the measured duty are noise: the standard's pulse tolerance is 25 us, and
 the smallest step that means another current (1 A) is 1.7 %."""
+FREQUENCY_HZ = (980.0, 1020.0)
+"""1000 Hz +-2 % (CharIN design guide for CCS; EVerest's bring-up guide): else it is no pilot."""
+FREQUENCY_ERROR_HZ = 0.5
+"""What the vehicle's own measurement may be wrong by: 5 us in eleven cycles."""
 
 INLET_PRESENT_V = 1.5
 """Vehicle: a high phase (behind the diode) below this is no pilot; 3 V - 0.7 V is the lowest."""
 INLET_HIGHEST_V = 13.0
+S2_SPLIT_V = 6.7
+"""Vehicle: a high phase above this is state B, below it C or D, behind the diode. At the charger B
+is 8.4 V or more and C 6.5 V or less (SAE J1772), the diode takes 0.55 to 0.85 V."""

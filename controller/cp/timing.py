@@ -64,3 +64,27 @@ STAMP_TOLERANCE_S = 0.005
 
 INLET_STALE_S = 0.1
 """Vehicle: S2 opens when no inlet sample came for this long (own figure: 20 periods)."""
+
+PLUG_IN_S = 0.1
+"""A plug is in when PP says one thing for this long: contacts bounce while it is pushed in."""
+PLUG_OUT_S = 0.02
+"""Whatever else PP says counts after this. SAE J1772 leaves 100 ms from the latch's button to the
+end of the current, and the button comes well before the pins part."""
+
+S2_SETTLE_S = 0.2
+"""After S2 switched its effect is not judged: peak detector, charger's answer."""
+S2_WRONG_S = 0.5
+"""Own figure: the pilot's voltage contradicts S2 for this long, so S2 does not do what it should.
+Longer than any B-C-B toggle."""
+
+WAKE_C_S = 0.3
+"""State C of a B-C-B toggle that wakes a charger: 200 to 400 ms (ISO 15118-3)."""
+WAKE_PAUSE_S = 6.0
+"""A charger that was woken is ready to talk within this (ISO 15118-3 T_conn_resume)."""
+WAKE_AFTER_S = 10.0
+"""A charger is ready to talk 8 s after the plug-in (ISO 15118-3 T_conn_max_comm); one that still
+rests after this sleeps, or waits for its own user."""
+WAKE_RETRY_S = 7.0
+"""From one toggle to the next: WAKE_PAUSE_S, which realtime insists on, and some."""
+WAKE_TRIES = 3
+"""Toggles until the charger is left alone (own figure; a validation has at most three, too)."""
