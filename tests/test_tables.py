@@ -153,6 +153,7 @@ MACHINE = {
     "controller.modem_tool",
     "controller.netns",
     "controller.pib_tool",
+    "controller.pigpio_link",
     "controller.process",
     "controller.process_communication",
     "controller.process_site",
