@@ -18,6 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from controller.frozen import quick
+
 DutyCycle = float
 """Fraction 0..1 of the 1 kHz period at +12 V; 1.0 is steady +12 V, 0.0 steady -12 V (state F)."""
 
@@ -809,3 +811,8 @@ class SessionEnded(Output):
 
     reason: str
     normal: bool
+
+
+for _kind in tuple(globals().values()):
+    if isinstance(_kind, type) and issubclass(_kind, Output) and _kind is not Output:
+        quick(_kind)

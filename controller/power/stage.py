@@ -66,6 +66,7 @@ class PowerStage(TableMachine):
     ENDLESS = (S.OFF, S.READY, S.PRE_CHARGE, S.CHARGE, S.ABORTED)
     """States whose end the session or the interlock watches."""
     __slots__ = (
+        "__dict__",
         "_check_until",
         "_contactors_closed",
         "_contactors_open_since",
@@ -84,7 +85,6 @@ class PowerStage(TableMachine):
         "reading",
         "request",
         "setpoint",
-        "__dict__",
     )
 
     state: S
