@@ -20,8 +20,11 @@ from controller.signals import (
     AnswerMeasured,
     BcbToggled,
     ChargeRequest,
+    CloseConnection,
     ConnectionLost,
     ConnectionMade,
+    CurrentOffered,
+    CurrentRequest,
     DatagramReceived,
     DataReceived,
     EmergencyStop,
@@ -62,6 +65,7 @@ from controller.slac.choice import Policy
 from controller.slac.evse import EvseSlac
 from controller.slac.pev import PevSlac
 from controller.station import EvseStation, PevStation, Station
+from controller.station_ac import AcStation
 from controller.v2g.evcc import Evcc, EvccConfig
 from controller.v2g.sdp import SdpClient, SdpServer
 from controller.v2g.secc import Secc, SeccConfig
@@ -87,6 +91,14 @@ TO_REALTIME = REQUESTS
 """All that this process may ask of the other."""
 
 
+def _ignore(item: Output, now: float) -> list[Output]:
+    return []
+
+
+def _refuse(item: Output, now: float) -> list[Output]:
+    return [CloseConnection("this charger has no ISO 15118 session for AC")]
+
+
 class Communication:
     """What both roles share: dispatch of inputs, the router, the heartbeat."""
 
@@ -99,9 +111,12 @@ class Communication:
     """Cores that only one role has."""
     with_modem = True
     """Without one neither modem nor SLAC takes part."""
+    with_v2g = True
+    """Without it neither SDP nor a session takes part (AC by IEC 61851-1)."""
 
     def __init__(self, routes: dict[type[Output], tuple[Any, ...]]) -> None:
-        absent = () if self.with_modem else (self.modem, self.slac)
+        absent: tuple[Any, ...] = () if self.with_modem else (self.modem, self.slac)
+        absent += () if self.with_v2g else (self.sdp, self.session)
         self._router = Router(
             {kind: tuple(c for c in cores if c not in absent) for kind, cores in routes.items()}
         )
@@ -123,6 +138,9 @@ class Communication:
             ConnectionLost: lambda i, now: self.session.connection_lost(now),
             ResetRequest: lambda i, now: [i],  # the operator's, for realtime
         }
+        if not self.with_v2g:
+            nothing = dict.fromkeys((DatagramReceived, DataReceived, ConnectionLost), _ignore)
+            self._receivers |= {**nothing, ConnectionMade: _refuse}
 
     def receive(self, item: Output, now: float) -> list[Output]:
         """Take one input: a frame, a datagram, connection events, or a signal of realtime."""
@@ -197,7 +215,9 @@ class Communication:
 
 
 class EvseCommunication(Communication):
-    """The charger's."""
+    """The charger's: for DC with a V2G session, for AC without (the file says which)."""
+
+    station: EvseStation | AcStation
 
     def __init__(
         self,
@@ -207,8 +227,13 @@ class EvseCommunication(Communication):
         port: int,
         rng: Callable[[int], bytes],
     ) -> None:
-        self.with_modem = config.plc.modem != "none"
-        self.station = EvseStation(slac=self.with_modem)
+        self.with_v2g = config.charger.mode == "dc"
+        talks = self.with_v2g or config.ac.digital_first
+        self.with_modem = talks and config.plc.modem != "none"
+        if self.with_v2g:
+            self.station = EvseStation(slac=self.with_modem)
+        else:
+            self.station = AcStation(config.ac.maximum_current_a, digital_first=self.with_modem)
         self.modem = Modem(mac)
         self.slac = EvseSlac(
             mac,
@@ -236,7 +261,12 @@ class EvseCommunication(Communication):
                 StopRequest: (self.session, self.station),
                 EmergencyStop: (self.session,),
             }
+            if isinstance(self.station, EvseStation)
+            else ac_routes(self)
         )
+        if isinstance(self.station, AcStation):
+            ask = self.station.request_current
+            self._receivers[CurrentRequest] = lambda i, now: ask(i.current_a, now)
 
 
 class PevCommunication(Communication):
@@ -289,6 +319,18 @@ def shared_routes(c: Communication) -> dict[type[Output], tuple[Any, ...]]:
         StopSdp: (c.sdp,),
         V2gPhaseChanged: (c.station,),
         V2gEnded: (c.station,),
+    }
+
+
+def ac_routes(c: Communication) -> dict[type[Output], tuple[Any, ...]]:
+    """Wire an AC charger: its station hears all there is."""
+    return {
+        **shared_routes(c),
+        PilotChanged: (c.station, c.slac),
+        **dict.fromkeys(
+            (InterlockReport, CurrentOffered, StopRequest, EmergencyStop, ResetRequest),
+            (c.station,),
+        ),
     }
 
 

@@ -16,7 +16,8 @@ from controller.signals import REQUESTS
 
 if TYPE_CHECKING:
     from controller.plc.driver_tap import TapLink
-    from controller.realtime import EvseRealtime, PevRealtime
+    from controller.realtime import PevRealtime
+    from controller.realtime_ac import ChargerCore
     from controller.signals import Output
 
 TAP_NAME = "ccs0"
@@ -85,7 +86,7 @@ class Period:
 
 
 def bind_realtime(
-    site: Site, core: EvseRealtime | PevRealtime, side: str, other: ipc.Channel, period_s: float
+    site: Site, core: ChargerCore | PevRealtime, side: str, other: ipc.Channel, period_s: float
 ) -> Period:
     """Bind a realtime core: hardware commands to the site, reports to communication."""
 

@@ -265,7 +265,10 @@ class AcRealtime(ChargerRealtime):
         return [*self.pilot.report(), self._offered, self.interlock.report]
 
 
-def charger_realtime(config: ChargerConfig) -> EvseRealtime | AcRealtime:
+ChargerCore = EvseRealtime | AcRealtime
+
+
+def charger_realtime(config: ChargerConfig) -> ChargerCore:
     """Return the hard-timed core that a charger file asks for."""
     hardware_interlock = config.charger.interlock == "external"
     if config.charger.mode == "ac":

@@ -14,7 +14,8 @@ from controller.driver_watchdog import Watchdog
 from controller.errors import ConfigError
 from controller.ipc_door import Door
 from controller.loop import MonotonicClock, PreciseClock, become_realtime
-from controller.realtime import EvseRealtime, PevRealtime
+from controller.realtime import PevRealtime
+from controller.realtime_ac import ChargerCore, charger_realtime
 from controller.service_realtime import RealtimeService
 from controller.signals import REQUESTS
 
@@ -158,10 +159,10 @@ def serve_realtime(
     return 0
 
 
-def core_of(config: ChargerConfig | CarConfig) -> EvseRealtime | PevRealtime:
+def core_of(config: ChargerConfig | CarConfig) -> ChargerCore | PevRealtime:
     """Return the realtime core that this configuration asks for."""
     if isinstance(config, ChargerConfig):
-        return EvseRealtime(hardware_interlock=config.charger.interlock == "external")
+        return charger_realtime(config)
     return PevRealtime()
 
 

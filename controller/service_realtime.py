@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from controller.ipc_door import Door
     from controller.period import PeriodClock
     from controller.port import Hardware
-    from controller.realtime import EvseRealtime, PevRealtime
+    from controller.realtime import PevRealtime
+    from controller.realtime_ac import ChargerCore
 
 LOOP_REPORT_S = 1.0
 LEAST_REPORT_S = 0.1
@@ -62,7 +63,7 @@ class RealtimeService:
     def __init__(
         self,
         side: str,
-        core: EvseRealtime | PevRealtime,
+        core: ChargerCore | PevRealtime,
         hardware: Hardware,
         door: Door,
         *,

@@ -18,6 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from controller.frozen import quick
+
 DutyCycle = float
 """Fraction 0..1 of the 1 kHz period at +12 V; 1.0 is steady +12 V, 0.0 steady -12 V (state F)."""
 
@@ -252,6 +254,7 @@ class ResetRequest(Output):
 REQUESTS: tuple[type[Output], ...] = (
     Heartbeat,
     DutyRequest,
+    CurrentRequest,
     OutputRequest,
     ContactorRequest,
     S2Request,
@@ -844,3 +847,8 @@ class SessionEnded(Output):
 
     reason: str
     normal: bool
+
+
+for _kind in tuple(globals().values()):
+    if isinstance(_kind, type) and issubclass(_kind, Output) and _kind is not Output:
+        quick(_kind)

@@ -259,6 +259,7 @@ def test_only_requests_go_to_realtime() -> None:
     assert {t.__name__ for t in TO_REALTIME} == {
         "Heartbeat",
         "DutyRequest",
+        "CurrentRequest",
         "OutputRequest",
         "ContactorRequest",
         "S2Request",

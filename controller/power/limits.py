@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import inf
 
+from controller.frozen import quick
 from controller.signals import PowerEnvelope
 
 SAFE_VOLTAGE_V = 60.0
@@ -87,6 +88,7 @@ PLAUSIBLE_CURRENT_A = (-20.0, 1500.0)
 NO_ENVELOPE = PowerEnvelope(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Clamped:
     """A set-point within the envelope, and what held it back."""
