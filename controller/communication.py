@@ -18,6 +18,7 @@ from controller.router import Router, earliest
 from controller.signals import (
     REQUESTS,
     AnswerMeasured,
+    BcbToggled,
     ChargeRequest,
     CloseConnection,
     ConnectionLost,
@@ -253,6 +254,7 @@ class EvseCommunication(Communication):
         super().__init__(
             {
                 PilotChanged: (self.station, self.slac, self.session),
+                BcbToggled: (self.slac,),
                 PowerReport: (self.session,),
                 InterlockReport: (self.station, self.session),
                 **shared_routes(self),

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from controller.cp.evse import EvsePilot
 from controller.cp.pev import PevPilot
 from controller.cp.proximity import BUTTON, Connector
+from controller.cp.sequences import SequenceWatch
 from controller.interlock import Interlock, Snapshot
 from controller.interlock_rules import InterlockConfig, is_stale
 from controller.interlock_vehicle import VehicleInterlock, VehicleSnapshot
@@ -31,7 +32,9 @@ from controller.power.stage_table import S as StageState
 from controller.router import earliest
 from controller.signals import (
     DUTY_STEADY_HIGH,
+    BcbToggled,
     CloseContactors,
+    ContactorReading,
     ContactorRequest,
     ControlPilotState,
     DutyRequest,
@@ -65,6 +68,11 @@ HEARTBEAT_TIMEOUT_S = 0.06
 one period of 5 ms, contacts that need 30 ms)."""
 STAMP_AHEAD_S = 0.02
 """A simulated site gives the time to one process before the other: at most one longest period."""
+PILOT_SILENCE_S = 0.5
+"""Own figure: with nothing closed a silent communication process may hang this long before the
+oscillator stops; a hiccup shall not cost a plug-in. With something closed there is no patience."""
+ABSENT_S = 10.0
+"""Own figure: without a sign of life for this long the charger is not available (state F)."""
 VEHICLE_GRACE_S = 0.015
 """Vehicle: when the permit is lost S2 opens at once, the contactors this much later. The charger
 sees state B within 10 ms and switches off; so the contacts part with less current, or none."""
@@ -125,11 +133,16 @@ class _Realtime(ABC):
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline of the cores, or when the heartbeat is too old for them."""
-        at = self._timer_at
-        if not self.needs_heartbeat:
+        at, silent_at = self._timer_at, self._silent_at()
+        if silent_at is None:
             return at
-        silent_at = self._heartbeat_at + HEARTBEAT_TIMEOUT_S + AGE_STEP_S
         return silent_at if at is None or silent_at < at else at
+
+    def _silent_at(self) -> float | None:
+        """Return when the last heartbeat is too old for something that is closed."""
+        if not self.needs_heartbeat:
+            return None
+        return self._heartbeat_at + HEARTBEAT_TIMEOUT_S + AGE_STEP_S
 
     def next_of_cores(self) -> float | None:
         """Return the earliest deadline of the cores alone (virtual time knows when beats come)."""
@@ -204,13 +217,71 @@ class _Realtime(ABC):
 
 
 class ChargerRealtime(_Realtime):
-    """What every charger has: a pilot, and a reset that may have to leave state F first."""
+    """What every charger has: a pilot, which outlives the communication process, and its reset.
 
-    def __init__(self, contactors: ContactorsConfig) -> None:
+    While communication is silent the oscillator stops: at once where something is closed, a little
+    later where nothing can flow. A vehicle for which it ran stays in X1 until it is unplugged,
+    whatever a new process asks; the next vehicle charges. After a long silence the charger is not
+    available (F), until there are heartbeats again.
+    """
+
+    def __init__(self, contactors: ContactorsConfig, *, ventilation: bool = False) -> None:
         super().__init__(contactors)
-        self.pilot = EvsePilot()
+        self.pilot = EvsePilot(ventilation=ventilation)
+        self.sequences = SequenceWatch()
+        self._heard_at = -inf
+        """When communication gave a sign of life, or when we began to wait for one."""
         self._reset_wanted = False
         """An operator asked while the pilot was held in state F."""
+
+    def communication_lost(self, now: float) -> list[Output]:
+        """Act on the end of the other process: its oscillator ends with it."""
+        out = super().communication_lost(now) + self.pilot.communication_silent(now)
+        self._timer_at = self._earliest()
+        return out
+
+    def communication_found(self, now: float) -> list[Output]:
+        """Tell a new process everything, and wait for its first heartbeat anew."""
+        out = super().communication_found(now)
+        self._heard_at = now
+        return out
+
+    def _silent_at(self) -> float | None:
+        if self.needs_heartbeat:
+            return super()._silent_at()
+        heard_at = max(self._heard_at, self._heartbeat_at)
+        if heard_at == -inf or self.pilot.is_abandoned:
+            return None
+        return heard_at + (PILOT_SILENCE_S if self.pilot.is_oscillating else ABSENT_S) + AGE_STEP_S
+
+    def _time_sequences(self, feedback: ContactorReading, now: float, *, on: bool) -> list[Output]:
+        """Measure the sequences of Table A.6; `on`: the output is, whatever the contactors are."""
+        state = self.pilot.state
+        if self.sequences.is_idle_in(state):
+            return []
+        power: bool | None = on or self.contactors.is_commanded or feedback.closed
+        if not power and not feedback.valid:
+            power = None
+        return self.sequences.look(state, now, power=power)
+
+    def _mind_silence(self, now: float, *, closed: bool) -> list[Output]:
+        """Let the pilot follow the heartbeat, period by period, after what carries power."""
+        if not is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S):
+            self._heard_at = self._heartbeat_at
+            if not self.pilot.is_abandoned:
+                return []
+            return self.pilot.abandon(now, abandoned=False)
+        if self._heard_at == -inf:
+            self._heard_at = now
+        self._heard_at = max(self._heard_at, self._heartbeat_at)
+        silent_s = now - self._heard_at
+        out: list[Output] = []
+        patience_s = HEARTBEAT_TIMEOUT_S if closed else PILOT_SILENCE_S
+        if self.pilot.is_oscillating and silent_s > patience_s:
+            out += self.pilot.communication_silent(now)
+        if silent_s > ABSENT_S and not self.pilot.is_abandoned:
+            out += self.pilot.abandon(now, abandoned=True)
+        return out
 
     @abstractmethod
     def _forget_faults(self, item: ResetRequest) -> None:
@@ -231,7 +302,7 @@ class EvseRealtime(ChargerRealtime):
     """The DC charger's."""
 
     TO_HARDWARE = (SetDuty, SetOutput, CloseContactors, OpenContactors, StartIsolationTest)
-    TO_COMMUNICATION = (PilotChanged, PowerReport, InterlockReport)
+    TO_COMMUNICATION = (PilotChanged, BcbToggled, PowerReport, InterlockReport)
 
     def __init__(self, *, hardware_interlock: bool) -> None:
         super().__init__(ContactorsConfig(side=Side.CHARGER))
@@ -259,6 +330,7 @@ class EvseRealtime(ChargerRealtime):
             self.stage.state in STEADY
             and self.contactors.state in RESTING
             and not self.pilot.is_pending
+            and not self.sequences.is_running
         )
 
     @property
@@ -330,15 +402,17 @@ class EvseRealtime(ChargerRealtime):
         """Let the interlock look, and obey in the same period; who is blind permits nothing."""
         if self._inputs is None:
             return []
+        closed = self.contactors.is_commanded
         permits = self.interlock.evaluate(self._look(self._inputs, now))
         out = self.contactors.receive_signal(permits, now)
         out += self._follow(self.stage.receive_signal(permits, now), now)
-        out += self._forget_wish(now)
+        out += self._forget_wish(now) + self._mind_silence(now, closed=closed)
         report = self.interlock.report
         if report is not self._reported_interlock:
             self._reported_interlock = report
             out += self.pilot.receive_signal(report, now)
             out.append(report)
+        out += self._time_sequences(self._inputs.contactors, now, on=self.stage.setpoint.on)
         return out + self._report(now)
 
     def _look(self, inputs: EvseInputs, now: float) -> Snapshot:
@@ -347,6 +421,8 @@ class EvseRealtime(ChargerRealtime):
         snapshot.now = now
         snapshot.pilot = self.pilot.state
         snapshot.pilot_age_s = now - self.pilot.sample_at
+        snapshot.pilot_fault = self.pilot.fault
+        snapshot.pilot_power_s = now - self.pilot.power_since
         snapshot.diode_ok = self.pilot.diode_ok
         snapshot.heartbeat_age_s = now - self._heartbeat_at
         snapshot.believed_phase = self._believed

@@ -34,7 +34,7 @@ from controller.power.sim import (
 )
 from controller.power.sim_battery import SimBattery
 from controller.realtime import EvseRealtime, PevRealtime
-from controller.report import REPORTED, Report
+from controller.report import HANDLERS, Report
 from controller.signals import (
     CloseConnection,
     CloseContactors,
@@ -294,12 +294,16 @@ class SimWorld:
         """Plug in, wait for the end on both sides, settle, unplug, settle."""
         self.run(1.0)
         self.world.plug()
-        self.loop.run(limit_s, done=lambda: set(self.report.reasons) == set(SIDES))
+        self.loop.run(limit_s, done=self.has_ended)
         self.run(self.now + SETTLE_S)
         if unplug:
             self.world.unplug()
             self.run(self.now + SETTLE_S)
         return self.report
+
+    def has_ended(self) -> bool:
+        """Whether both sides have said how the session ended."""
+        return len(self.report.reasons) == len(SIDES)
 
     def send(self, side: str, item: Output) -> None:
         """Give a signal to a side's communication (a driver's stop, an operator's)."""
@@ -308,8 +312,9 @@ class SimWorld:
     # --- wiring --------------------------------------------------------------------------------
 
     def _record(self, now: float, node: str, direction: str, item: Any) -> None:  # noqa: ANN401
-        if type(item) in REPORTED:
-            self.report.observe(now, node, direction, item)
+        report = HANDLERS.get(type(item))
+        if report is not None:
+            report(self.report, now, node, item)
         for observe in self.observers:
             observe(now, node, direction, item)
 
@@ -351,27 +356,31 @@ class SimWorld:
         other = f"{side}.realtime"
         index = SIDES.index(side)
         peer = SIDES[1 - index]
-        to_realtime = frozenset(TO_REALTIME)
+        loop, network = self.loop, self.network
+
+        def ask(request: Output, now: float) -> None:
+            loop.call_at(now + IPC_S, partial(self._deliver[other], request))
+
+        def send_datagram(output: SendDatagram, now: float) -> None:
+            to = None if output.to is None else output.to[0]
+            network.send_datagram(side, output.data, to, now)
+
+        acts: dict[type[Output], Callable[[Any, float], object]] = {
+            **dict.fromkeys(TO_REALTIME, ask),
+            Heartbeat: lambda beat, now: self._deliver[other](
+                beat, now
+            ),  # no need to model its way
+            SendData: lambda output, now: network.send_data(side, output.data, now),
+            SendFrame: lambda output, now: self._send_frame(index, output.frame, now),
+            SendDatagram: send_datagram,
+            Connect: lambda output, now: network.connect(side, peer, now),
+            CloseConnection: lambda output, now: network.close(side, now),
+        }
 
         def carry_out(output: Output, now: float) -> None:
-            if type(output) is Heartbeat:  # decides nothing: no need to model its way
-                self._deliver[other](output, now)
-                return
-            if type(output) in to_realtime:
-                self.loop.call_at(now + IPC_S, partial(self._deliver[other], output))
-                return
-            match output:
-                case SendData():
-                    self.network.send_data(side, output.data, now)
-                case SendFrame():
-                    self._send_frame(index, output.frame, now)
-                case SendDatagram():
-                    to = None if output.to is None else output.to[0]
-                    self.network.send_datagram(side, output.data, to, now)
-                case Connect():
-                    self.network.connect(side, peer, now)
-                case CloseConnection():
-                    self.network.close(side, now)
+            act = acts.get(type(output))
+            if act is not None:
+                act(output, now)
 
         core.heartbeat_s = BEAT_S
         return HangingNode(f"{side}.communication", core, carry_out, self._record, self.silent)

@@ -5,6 +5,10 @@ StartSdp, WatchLink), drives the pilot's duty by request, and remembers the firs
 things went wrong. It neither closes a contactor nor asks for power: the V2G session asks, the
 interlock decides. Unplugging wins in every state and is therefore the first row of both tables.
 
+What the hard-timed half holds (an oscillator that ran while this process was silent, a short
+circuit) ends the plug-in here too; a new process that finds its predecessor's vehicle waits with it
+until it is unplugged.
+
 After a session the charger keeps its oscillator for 1.5 s [V2G-DC-968], then goes to B1 and stays
 there until the vehicle is unplugged: no automatic new start (Design Guide for CCS, B2 to B1). A
 failed SLAC, or a match that brings no powerline link (its last message may be lost, so only the
@@ -19,6 +23,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from controller.cp.timing import T_HOLD_X1_S
 from controller.machine import TableMachine, row
 from controller.signals import (
     DUTY_DIGITAL,
@@ -52,7 +57,6 @@ from controller.signals import (
 )
 from controller.slac.timing import (
     C_SEQU_RETRY,
-    T_CONN_INIT_HLC_S,
     T_STEP_EF_S,
     TT_MATCH_JOIN_S,
 )
@@ -71,6 +75,8 @@ def _pilot(signal: PilotChanged) -> str:
     letter = signal.state.letter
     if letter == "A":
         return "unplugged"
+    if signal.held:
+        return "held"
     return "plugged" if letter in "BCD" else ""
 
 
@@ -150,6 +156,10 @@ class Station(TableMachine):
 
     def unplugged(self) -> bool:
         """The other side is gone."""
+        return False
+
+    def held(self) -> bool:
+        """Charger: the oscillator stays off until unplugging, whatever is asked."""
         return False
 
     def digital(self) -> bool:
@@ -267,6 +277,8 @@ class Station(TableMachine):
             return rx.reason
         if isinstance(rx, InterlockReport):
             return rx.latched
+        if isinstance(rx, PilotChanged) and rx.held:
+            return rx.held
         if isinstance(rx, InletPilotChanged) and rx.plugged:
             lost = "control pilot lost" if rx.duty == DUTY_STEADY_LOW else ""
             return rx.fault or lost or "charger withdrew its 5 % pilot"
@@ -309,6 +321,8 @@ class EvseStation(Station):
         row("fault", E.UNPLUGGED, E.OUT_OF_SERVICE, do="not_available"),
         row("fault_cleared", E.OUT_OF_SERVICE, E.UNPLUGGED, do="steady"),
         row("fault", STARTING, E.ENDED, do=STEADY_END),
+        row("held", E.UNPLUGGED, E.ENDED, do=["begin", *STEADY_END]),  # a new process, an old car
+        row("held", [*STARTING, E.CONNECTED, E.RETAINING], E.ENDED, do=STEADY_END),
         row("plugged", E.UNPLUGGED, E.CONNECTED, "without_modem", DIRECT),
         row("plugged", E.UNPLUGGED, E.MATCHING, do=["begin", "drive_digital", "start_slac"]),
         row("stop", STARTING, E.ENDED, do=STEADY_END),
@@ -333,7 +347,7 @@ class EvseStation(Station):
     INITIAL = E.UNPLUGGED
     DEADLINE_S: ClassVar = {
         E.STEPPING: T_STEP_EF_S,
-        E.RESUMING: T_CONN_INIT_HLC_S,
+        E.RESUMING: T_HOLD_X1_S,
         E.JOINING: TT_MATCH_JOIN_S,
         E.WAITING: V2G_SECC_COMMUNICATION_SETUP_S,
         E.RETAINING: OSCILLATOR_RETAIN_S,
