@@ -152,6 +152,7 @@ MACHINE = {
     "controller.modem_tool",
     "controller.netns",
     "controller.pib_tool",
+    "controller.pigpiod_tool",
     "controller.process",
     "controller.process_communication",
     "controller.process_site",
