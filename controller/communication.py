@@ -12,16 +12,21 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from controller.cp.wake import WakeUp
 from controller.plc.modem import Modem
 from controller.router import Router, earliest
 from controller.signals import (
+    REQUESTS,
     AnswerMeasured,
+    BcbToggled,
+    ChargeRequest,
+    CloseConnection,
     ConnectionLost,
     ConnectionMade,
-    ContactorRequest,
+    CurrentOffered,
+    CurrentRequest,
     DatagramReceived,
     DataReceived,
-    DutyRequest,
     EmergencyStop,
     FrameReceived,
     Heartbeat,
@@ -35,14 +40,13 @@ from controller.signals import (
     ModemFound,
     ModemKeySet,
     Output,
-    OutputRequest,
     PilotChanged,
     PowerEnvelope,
     PowerReport,
     ResetRequest,
-    S2Request,
     SdpFailed,
     SeccDiscovered,
+    SessionEnded,
     SetModemKey,
     SlacFailed,
     SlacMatched,
@@ -61,6 +65,7 @@ from controller.slac.choice import Policy
 from controller.slac.evse import EvseSlac
 from controller.slac.pev import PevSlac
 from controller.station import EvseStation, PevStation, Station
+from controller.station_ac import AcStation
 from controller.v2g.evcc import Evcc, EvccConfig
 from controller.v2g.sdp import SdpClient, SdpServer
 from controller.v2g.secc import Secc, SeccConfig
@@ -82,15 +87,16 @@ REALTIME_GONE = InterlockReport(
 )
 """What a dead realtime process would have said last: tell the vehicle at once."""
 
-TO_REALTIME = (
-    Heartbeat,
-    DutyRequest,
-    OutputRequest,
-    ContactorRequest,
-    S2Request,
-    ResetRequest,
-)
+TO_REALTIME = REQUESTS
 """All that this process may ask of the other."""
+
+
+def _ignore(item: Output, now: float) -> list[Output]:
+    return []
+
+
+def _refuse(item: Output, now: float) -> list[Output]:
+    return [CloseConnection("this charger has no ISO 15118 session for AC")]
 
 
 class Communication:
@@ -101,19 +107,25 @@ class Communication:
     slac: EvseSlac | PevSlac
     sdp: SdpServer | SdpClient
     session: Secc | Evcc
+    others: tuple[Any, ...] = ()
+    """Cores that only one role has."""
     with_modem = True
     """Without one neither modem nor SLAC takes part."""
+    with_v2g = True
+    """Without it neither SDP nor a session takes part (AC by IEC 61851-1)."""
 
     def __init__(self, routes: dict[type[Output], tuple[Any, ...]]) -> None:
-        absent = () if self.with_modem else (self.modem, self.slac)
+        absent: tuple[Any, ...] = () if self.with_modem else (self.modem, self.slac)
+        absent += () if self.with_v2g else (self.sdp, self.session)
         self._router = Router(
             {kind: tuple(c for c in cores if c not in absent) for kind, cores in routes.items()}
         )
-        cores = (self.station, self.modem, self.slac, self.sdp, self.session)
+        cores = (self.station, self.modem, self.slac, self.sdp, self.session, *self.others)
         self._cores = tuple(core for core in cores if core not in absent)
         self.heartbeat_s = HEARTBEAT_S
         self._sequence = 0
-        self._heartbeat_at = 0.0
+        self.heartbeat_at = 0.0
+        """When the next heartbeat is due."""
         self._phase = self.station.phase
         self._ending = ""
         self._cores_at = self._earliest_core()
@@ -126,6 +138,9 @@ class Communication:
             ConnectionLost: lambda i, now: self.session.connection_lost(now),
             ResetRequest: lambda i, now: [i],  # the operator's, for realtime
         }
+        if not self.with_v2g:
+            nothing = dict.fromkeys((DatagramReceived, DataReceived, ConnectionLost), _ignore)
+            self._receivers |= {**nothing, ConnectionMade: _refuse}
 
     def receive(self, item: Output, now: float) -> list[Output]:
         """Take one input: a frame, a datagram, connection events, or a signal of realtime."""
@@ -161,7 +176,23 @@ class Communication:
 
     def next_timer(self) -> float:
         """Return the earliest deadline of all cores, or of the heartbeat."""
-        return self._heartbeat_at if self._heartbeat_at < self._cores_at else self._cores_at
+        return self.heartbeat_at if self.heartbeat_at < self._cores_at else self._cores_at
+
+    def next_of_cores(self) -> float:
+        """Return the earliest deadline of the cores alone."""
+        return self._cores_at
+
+    def late_beat(self, now: float) -> tuple[float, Heartbeat]:
+        """Return the last heartbeat that was due by `now`, and when (virtual time: none is late).
+
+        At least one must be due.
+        """
+        at = self.heartbeat_at
+        while at + self.heartbeat_s <= now:
+            at += self.heartbeat_s
+        self.heartbeat_at = at + self.heartbeat_s
+        self._sequence += 1
+        return at, Heartbeat(self._sequence, self._phase)
 
     def _earliest_core(self) -> float:
         at = earliest([core.next_timer() for core in self._cores])
@@ -175,16 +206,18 @@ class Communication:
             if ending:
                 out.append(V2gEnding(ending))
         phase = self.station.phase
-        if phase is not self._phase or now >= self._heartbeat_at:
+        if phase is not self._phase or now >= self.heartbeat_at:
             self._phase = phase
             self._sequence += 1
-            self._heartbeat_at = now + self.heartbeat_s
-            out.insert(0, Heartbeat(self._sequence, phase))
+            self.heartbeat_at = now + self.heartbeat_s
+            out.insert(0, Heartbeat(self._sequence, phase, now))
         return out
 
 
 class EvseCommunication(Communication):
-    """The charger's."""
+    """The charger's: for DC with a V2G session, for AC without (the file says which)."""
+
+    station: EvseStation | AcStation
 
     def __init__(
         self,
@@ -194,8 +227,13 @@ class EvseCommunication(Communication):
         port: int,
         rng: Callable[[int], bytes],
     ) -> None:
-        self.with_modem = config.plc.modem != "none"
-        self.station = EvseStation(slac=self.with_modem)
+        self.with_v2g = config.charger.mode == "dc"
+        talks = self.with_v2g or config.ac.digital_first
+        self.with_modem = talks and config.plc.modem != "none"
+        if self.with_v2g:
+            self.station = EvseStation(slac=self.with_modem)
+        else:
+            self.station = AcStation(config.ac.maximum_current_a, digital_first=self.with_modem)
         self.modem = Modem(mac)
         self.slac = EvseSlac(
             mac,
@@ -216,13 +254,19 @@ class EvseCommunication(Communication):
         super().__init__(
             {
                 PilotChanged: (self.station, self.slac, self.session),
+                BcbToggled: (self.slac,),
                 PowerReport: (self.session,),
                 InterlockReport: (self.station, self.session),
                 **shared_routes(self),
                 StopRequest: (self.session, self.station),
                 EmergencyStop: (self.session,),
             }
+            if isinstance(self.station, EvseStation)
+            else ac_routes(self)
         )
+        if isinstance(self.station, AcStation):
+            ask = self.station.request_current
+            self._receivers[CurrentRequest] = lambda i, now: ask(i.current_a, now)
 
 
 class PevCommunication(Communication):
@@ -241,15 +285,19 @@ class PevCommunication(Communication):
                 current_demand_interval_s=config.car.current_demand_interval_s,
             )
         )
+        self.wake = WakeUp(automatic=config.car.wake_charger)
+        self.others = (self.wake,)
         super().__init__(
             {
-                InletPilotChanged: (self.session, self.station),
+                InletPilotChanged: (self.session, self.station, self.wake),
                 InletReport: (self.session,),
                 InterlockReport: (self.session,),
                 **shared_routes(self),
                 SeccDiscovered: (self.session,),
                 SdpFailed: (self.station,),
-                StopRequest: (self.session, self.station),
+                StopRequest: (self.session, self.station, self.wake),
+                SessionEnded: (self.wake,),
+                ChargeRequest: (self.station, self.wake),
             }
         )
 
@@ -271,6 +319,18 @@ def shared_routes(c: Communication) -> dict[type[Output], tuple[Any, ...]]:
         StopSdp: (c.sdp,),
         V2gPhaseChanged: (c.station,),
         V2gEnded: (c.station,),
+    }
+
+
+def ac_routes(c: Communication) -> dict[type[Output], tuple[Any, ...]]:
+    """Wire an AC charger: its station hears all there is."""
+    return {
+        **shared_routes(c),
+        PilotChanged: (c.station, c.slac),
+        **dict.fromkeys(
+            (InterlockReport, CurrentOffered, StopRequest, EmergencyStop, ResetRequest),
+            (c.station,),
+        ),
     }
 
 

@@ -119,6 +119,9 @@ class Consistent(Protocol):
         """Say what contradicts itself, or nothing."""
 
 
+LARGEST_CABLE_A = 63
+"""The largest rating that PP can code (IEC 61851-1 Table B.2)."""
+
 # --- charger -----------------------------------------------------------------------------------
 
 
@@ -146,6 +149,46 @@ class ChargerSection:
             return "minimum_voltage_v must be below maximum_voltage_v"
         if self.minimum_current_a >= self.maximum_current_a:
             return "minimum_current_a must be below maximum_current_a"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class AcSection:
+    """[ac]: an AC charger (mode = "ac"); a DC charger ignores it."""
+
+    maximum_current_a: float = number(32.0, 6, 80, "nameplate: highest current per phase")
+    installation_current_a: float = number(
+        80.0, 6, 80, "what the supply allows per phase: fuse, line, house connection"
+    )
+    phases: int = whole(3, 1, 3, "mains phases that must be there: 1 or 3")
+    connector: str = choice(
+        "cable",
+        ("cable", "socket"),
+        "cable: fixed to the charger; socket: the driver's own, its rating is read from PP",
+    )
+    cable_current_a: float = number(32.0, 6, 80, "rating of the fixed cable")
+    digital_first: bool = switch(
+        False,
+        "true: 5 % first, a nominal duty when SLAC does not come; false: a nominal duty at once",
+    )
+    ventilation: bool = switch(
+        False, "forced ventilation is there: vehicles that ask for it (state D) may charge"
+    )
+
+    def problem(self) -> str:
+        """Say what contradicts itself, or nothing."""
+        if self.phases == 2:
+            return "phases must be 1 or 3"
+        if self.connector == "cable" and self.maximum_current_a > self.cable_current_a:
+            return (
+                f"maximum_current_a ({self.maximum_current_a:g}) must not exceed the rating of the "
+                f"fixed cable, cable_current_a ({self.cable_current_a:g})"
+            )
+        if self.connector == "socket" and self.maximum_current_a > LARGEST_CABLE_A:
+            return (
+                f"maximum_current_a ({self.maximum_current_a:g}) must not exceed "
+                f"{LARGEST_CABLE_A}, the largest cable for a socket"
+            )
         return ""
 
 
@@ -242,6 +285,10 @@ class SiteSection:
     module_ramp_v_per_s: float = number(400.0, 10, 10_000, "voltage ramp of the power module")
     output_capacitor_f: float = number(100e-6, 1e-6, 0.1, "output capacitor of the power module")
     isolation_test_s: float = number(2.0, 0.1, 30, "duration of the isolation monitor's self-test")
+    mains_v: float = number(230.0, 50, 300, "AC: voltage between phase and neutral")
+    cable_ohm: float = number(
+        220.0, 0, 1e6, "AC: PP resistor of the driver's cable in the socket (220: 32 A)"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +296,7 @@ class ChargerConfig:
     """A charger file."""
 
     charger: ChargerSection = field(default_factory=ChargerSection)
+    ac: AcSection = field(default_factory=AcSection)
     plc: PlcSection = field(default_factory=PlcSection)
     slac: ChargerSlacSection = field(default_factory=ChargerSlacSection)
     realtime: RealtimeSection = field(default_factory=RealtimeSection)
@@ -267,6 +315,34 @@ class CarSection:
         0.25, 0.05, 5, "pause between CurrentDemand requests (cars: 0.09 to 0.45 s)"
     )
     target_soc_percent: float = number(80.0, 1, 100, "state of charge at which the car stops")
+    wake_charger: bool = switch(
+        False, "toggle S2 (B-C-B) for a charger that rests 10 s after the plug-in, three times"
+    )
+    digital: bool = switch(
+        True, "the car talks when the pilot says 5 %; false: an AC-only car, it waits for more"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OnboardSection:
+    """[onboard]: the on-board charger, for AC."""
+
+    maximum_current_a: float = number(
+        16.0, 0, 80, "highest AC current per phase; below 6: the car does not charge from AC"
+    )
+    phases: int = whole(3, 1, 3, "phases it uses, as far as they are there")
+    efficiency: float = number(0.92, 0.5, 1, "what of the AC power reaches the battery (simulated)")
+
+
+@dataclass(frozen=True, slots=True)
+class InletSection:
+    """[inlet]: the vehicle's inlet."""
+
+    connector: str = choice(
+        "ccs2",
+        ("ccs1", "ccs2"),
+        "which plugs fit: SAE J1772 combo (latch with button), or IEC 62196-3 combo 2",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +379,8 @@ class CarConfig:
     """A car file."""
 
     car: CarSection = field(default_factory=CarSection)
+    onboard: OnboardSection = field(default_factory=OnboardSection)
+    inlet: InletSection = field(default_factory=InletSection)
     battery: BatterySection = field(default_factory=BatterySection)
     plc: PlcSection = field(default_factory=PlcSection)
     slac: CarSlacSection = field(default_factory=CarSlacSection)

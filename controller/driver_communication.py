@@ -2,7 +2,8 @@
 
 One selector loop serves the modem's link, SDP, the one TCP connection and the other process. What
 arrives is given to the core at once; the outputs that the core returns are carried out here, in
-order. A broken connection is a fact for the core, never an exception.
+order. A broken connection is a fact for the core, never an exception. The other process may go and
+come: `attach` gives the core a new one (see `service_link`).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Sockets:
         self,
         loop: Loop,
         core: Communication,
-        realtime: Channel,
+        realtime: Channel | None,
         sdp: DatagramSocket,
         *,
         link: FrameLink | None = None,
@@ -54,7 +55,7 @@ class Sockets:
         record: Record = no_record,
     ) -> None:
         self._loop = loop
-        self._realtime = realtime
+        self._realtime: Channel | None = None
         self._sdp = sdp
         self._link = link
         self._listener = listener
@@ -69,14 +70,13 @@ class Sockets:
             SendData: self._send_data,
             CloseConnection: lambda o, now: self._drop(),
             Connect: self._open,
-            **dict.fromkeys(TO_REALTIME, lambda o, now: realtime.send_signal(o)),
+            **dict.fromkeys(TO_REALTIME, self._ask),
         }
         self.node = Node(name, core, self._carry_out, record)
         self._core = core
         loop.add(self.node)
-        realtime.on_signal(self._feed)
-        realtime.on_lost = self._realtime_lost
-        loop.watch(realtime.fileno(), realtime.receive)
+        if realtime is not None:
+            self.attach(realtime)
         loop.watch(sdp.fileno(), self._datagram)
         if link is not None:
             loop.watch(link.fileno(), self._frames)
@@ -91,9 +91,25 @@ class Sockets:
         if carry is not None:
             carry(output, now)
 
-    def _realtime_lost(self, now: float) -> None:
-        self._loop.watch(self._realtime.fileno(), None)
+    # the other process
+
+    def attach(self, realtime: Channel) -> None:
+        """Talk to this realtime process from now on."""
+        self._realtime = realtime
+        realtime.on_signal(self._feed)
+        realtime.on_lost = self.realtime_lost
+        self._loop.watch(realtime.fileno(), realtime.receive)
+
+    def realtime_lost(self, now: float) -> None:
+        """Let the core know that there is no realtime process any more."""
+        if self._realtime is not None:
+            self._loop.watch(self._realtime.fileno(), None)
+            self._realtime = None
         self.node.finish(self._core.realtime_lost(now), now)
+
+    def _ask(self, output: Output, now: float) -> None:
+        if self._realtime is not None:
+            self._realtime.send_signal(output)
 
     # modem and SDP
 

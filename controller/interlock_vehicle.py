@@ -44,6 +44,10 @@ class VehicleSnapshot:
     plugged: bool = False
     digital: bool = False
     """The pilot says 5 %: digital communication."""
+    inlet_fault: bool = False
+    """The plug's resistor is none that a plug has, or S2 does not do what it is told."""
+    button: bool = False
+    """CCS1: the latch's button is pressed."""
     inlet_age_s: float = inf
     heartbeat_age_s: float = inf
     believed_phase: Phase = Phase.IDLE
@@ -60,6 +64,8 @@ class VehicleSnapshot:
     contactors_age_s: float = inf
     contactor_fault: str = ""
     emergency_stop: bool = True
+    hardware_tripped: bool = False
+    """The external hardware interlock is there and has opened its chain."""
 
 
 def _vehicle_implausible(s: VehicleSnapshot, _: InterlockConfig) -> bool:
@@ -127,12 +133,24 @@ VEHICLE_RULES: tuple[Rule[VehicleSnapshot], ...] = (
         Severity.ERROR,
         after_s=REVERSE_CURRENT_S,
     ),
+    Rule("hardware", lambda s, _: s.hardware_tripped, "the hardware interlock has tripped"),
     Rule("plausible", _vehicle_implausible, "a voltage or current is not plausible"),
     Rule(
         "unplugged",
         lambda s, _: not s.plugged,
         "no connector in the inlet",
         after_s=PILOT_LOST_GRACE_S,
+    ),
+    Rule(
+        "inlet fault",
+        lambda s, _: s.inlet_fault,
+        "the inlet is faulty: proximity (PP) or S2",
+        after_s=PILOT_LOST_GRACE_S,
+    ),
+    Rule(
+        "button",
+        lambda s, _: s.button and not s.contactors_commanded,
+        "the button of the connector's latch is pressed",
     ),
     Rule(
         "pilot",

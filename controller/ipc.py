@@ -11,12 +11,14 @@ Garbage is counted and reported, never raised into a core: whoever gets it acts 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
+import stat
 import struct
 from typing import TYPE_CHECKING
 
 from controller import signals_json
-from controller.errors import WireError
+from controller.errors import PortError, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +38,12 @@ class Channel:
     packet and counts it), unless `may_wait` is set - which only the simulated site does.
     """
 
-    def __init__(self, sock: socket.socket, *, may_wait: bool = False) -> None:
+    def __init__(
+        self, sock: socket.socket, *, may_wait: bool = False, largest: int = LARGEST
+    ) -> None:
+        """`largest`: longest packet that is taken, in bytes; a longer one is garbage."""
         self.sock = sock
+        self._largest = largest
         self._flags = 0 if may_wait else socket.MSG_DONTWAIT
         self.garbage = 0
         self.dropped = 0
@@ -69,34 +75,45 @@ class Channel:
 
         self.on[SIGNAL] = handle
 
-    def send(self, tag: bytes, body: bytes) -> None:
-        """Send one packet; a vanished peer is not raised here, but noticed at the next read."""
+    def send(self, tag: bytes, body: bytes) -> bool:
+        """Send one packet; False: dropped, the socket is full or the peer gone.
+
+        A vanished peer is not raised here, but noticed at the next read.
+        """
         try:
             self.sock.send(tag + body, self._flags)
         except OSError:
             self.dropped += 1
+            return False
+        return True
 
     def send_signal(self, signal: Output) -> None:
         """Send one signal."""
         self.send(SIGNAL, signals_json.encode(signal))
 
-    def receive(self, now: float) -> None:
-        """Read all waiting packets and hand them to their handlers."""
-        while not self.lost:
+    def receive(self, now: float, limit: int | None = None) -> int:
+        """Read waiting packets, `limit` at most, and hand them to their handlers.
+
+        Returns how many were read, garbage included.
+        """
+        count = 0
+        while not self.lost and count != limit:
             try:
-                packet = self.sock.recv(LARGEST, socket.MSG_DONTWAIT)
+                packet = self.sock.recv(self._largest + 1, socket.MSG_DONTWAIT)
             except BlockingIOError:
-                return
+                break
             except OSError:
                 packet = b""
             if not packet:
                 self._gone(now)
-                return
+                break
+            count += 1
             handler = self.on.get(packet[:1])
-            if handler is None:
+            if handler is None or len(packet) > self._largest:
                 self.garbage += 1
             else:
                 handler(packet[1:], now)
+        return count
 
     def _gone(self, now: float) -> None:
         self.lost = True
@@ -112,3 +129,52 @@ class Channel:
 def pair() -> tuple[socket.socket, socket.socket]:
     """Two connected sockets, one for each process; both survive exec when passed on."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def listen(path: str) -> socket.socket:
+    """Wait for the other process at a path of the file system (mode 0660). Raises PortError.
+
+    What a dead process left there is removed; beside a living one nobody may listen.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    try:
+        _clear(path)
+        before = os.umask(0o117)
+        try:
+            sock.bind(path)
+        finally:
+            os.umask(before)
+        sock.listen(2)
+    except OSError as error:
+        sock.close()
+        if isinstance(error, PortError):
+            raise
+        raise PortError(
+            f"{path}: cannot listen there: {error.strerror} (realtime.socket; its folder must "
+            "exist and belong to this user: as a service systemd makes it)"
+        ) from error
+    return sock
+
+
+def _clear(path: str) -> None:
+    """Remove a socket that nobody serves. Raises PortError for anything else, OSError."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise PortError(f"{path}: is there and no socket; remove it, or set realtime.socket")
+        with connect(path):
+            raise PortError(f"{path}: another realtime process is listening there")
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        os.unlink(path)
+
+
+def connect(path: str) -> socket.socket:
+    """Go to the process that listens there. Raises OSError at once when there is none."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+    try:
+        sock.connect(path)
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -107,21 +107,24 @@ class Node:
         self.core = core
         self.carry_out = carry_out
         self.record = record
+        self.next_timer = core.next_timer
         self.deadline = NEVER
         self.rearm()
 
     def rearm(self) -> None:
         """Read the core's next deadline again (after anything that may have changed it)."""
-        deadline = self.core.next_timer()
+        deadline = self.next_timer()
         self.deadline = NEVER if deadline is None else deadline
 
     def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
         """Give one input to the core and carry out what it returns."""
-        self.record(now, self.name, "in", item)
+        record = self.record
+        record(now, self.name, "in", item)
         outputs = receive(item, now)
         if outputs:
             return self.finish(outputs, now)
-        deadline = self.core.next_timer()
+        next_timer = self.next_timer
+        deadline = next_timer()
         self.deadline = NEVER if deadline is None else deadline
         return outputs
 
@@ -131,10 +134,12 @@ class Node:
 
     def finish(self, outputs: list[Output], now: float) -> list[Output]:
         """Record and carry out outputs, then look at the deadline again."""
+        name, record, carry_out = self.name, self.record, self.carry_out
         for output in outputs:
-            self.record(now, self.name, "out", output)
-            self.carry_out(output, now)
-        deadline = self.core.next_timer()
+            record(now, name, "out", output)
+            carry_out(output, now)
+        next_timer = self.next_timer
+        deadline = next_timer()
         self.deadline = NEVER if deadline is None else deadline
         return outputs
 
@@ -236,8 +241,8 @@ class Loop(_Calendar):
     def watch(
         self,
         fd: int,
-        readable: Callable[[float], None] | None,
-        writable: Callable[[float], None] | None = None,
+        readable: Callable[[float], object] | None,
+        writable: Callable[[float], object] | None = None,
     ) -> None:
         """Call back when `fd` is readable or writable; both None forgets it."""
         known = fd in self._selector.get_map()
@@ -326,11 +331,48 @@ class SimLoop(_Calendar):
     def run(self, until: float, done: Callable[[], bool] | None = None) -> float:
         """Run to virtual time `until`, or until `done()`; returns the time reached."""
         step = self.step
-        while step(until):
-            if done is not None and done():
-                return self._now
+        if done is None:
+            while step(until):
+                pass
+        else:
+            while step(until):
+                if done():
+                    return self._now
         self._now = max(self._now, until)
         return self._now
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
+
+
+TIMER_ABSTIME = 1
+"""Linux, bits/time.h."""
+
+
+class PreciseClock:
+    """The monotonic clock for a hard-timed period: sleeps to an instant, not for a while.
+
+    The kernel gets the instant itself, so what happens between looking at the clock and going to
+    sleep is not added to it: at a 1 ms period that is a factor of seven in p99.9 against
+    `time.sleep`. A step of the wall clock moves nothing here.
+    """
+
+    def __init__(self) -> None:
+        self._sleep = ctypes.CDLL(None).clock_nanosleep
+        self._sleep.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        self._until = _Timespec()
+        self._address = ctypes.addressof(self._until)
+
+    def now_ns(self) -> int:
+        """Nanoseconds of the monotonic clock."""
+        return time.monotonic_ns()
+
+    def sleep_until(self, at_ns: int) -> bool:
+        """Sleep to an absolute instant; False: a signal ended the sleep early."""
+        until = self._until
+        until.tv_sec, until.tv_nsec = divmod(at_ns, 1_000_000_000)
+        return bool(self._sleep(time.CLOCK_MONOTONIC, TIMER_ABSTIME, self._address, None) == 0)
 
 
 def utc_stamp() -> str:
@@ -367,13 +409,26 @@ def go_first(priority: int) -> list[str]:
     return []
 
 
-def become_realtime(priority: int = 50) -> list[str]:
+def stay_on(cpu: int) -> list[str]:
+    """Run the present thread on this CPU alone; returns what was refused, in words."""
+    try:
+        os.sched_setaffinity(0, {cpu})
+    except (OSError, ValueError, OverflowError):
+        here = ", ".join(map(str, sorted(os.sched_getaffinity(0))))
+        return [f"not on CPU {cpu}, there is none for it (this process may use {here})"]
+    return []
+
+
+def become_realtime(priority: int = 50, cpu: int = -1) -> list[str]:
     """Harden this process for the fixed period; returns what was refused, in words (may be empty).
 
     SCHED_FIFO above ordinary work but below the kernel's interrupt threads (50), all memory locked,
-    garbage collector frozen and off: a collection takes 13-33 ms with a large heap.
+    garbage collector frozen and off: a collection takes 13-33 ms with a large heap. With `cpu` it
+    also stays on that one.
     """
     refused = go_first(priority)
+    if cpu >= 0:
+        refused += stay_on(cpu)
     if ctypes.CDLL(None, use_errno=True).mlockall(MCL_CURRENT | MCL_FUTURE) != 0:
         refused.append("memory is not locked (raise LimitMEMLOCK)")
     gc.collect()

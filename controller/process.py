@@ -29,7 +29,7 @@ from controller.process_site import (
     Site,
     bind_realtime,
 )
-from controller.realtime import EvseRealtime
+from controller.realtime_ac import charger_realtime
 from controller.v2g.sdp import SDP_PORT
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ NAMES = ("evse-realtime", "evse-communication", "pev")
 def evse_realtime(site: Site, args: argparse.Namespace) -> None:
     """Run the charger's hard-timed half."""
     config = load(ChargerConfig, args.config)
-    core = EvseRealtime(hardware_interlock=config.charger.interlock == "external")
+    core = charger_realtime(config)
     other = ipc.Channel.from_fd(args.ipc_fd)
     period = bind_realtime(site, core, "evse", other, config.realtime.period_s)
     site.channel.on_signal(lambda item, now: period.take(item))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controller import ipc, netns
 from controller.communication import Communication, EvseCommunication, PevCommunication
 from controller.config import CarConfig, ChargerConfig, load
+from controller.cp.proximity import Connector
 from controller.driver_communication import Sockets
 from controller.errors import PortError
 from controller.loop import pause
@@ -20,10 +22,12 @@ from controller.realtime import PevRealtime
 from controller.signals import PevInputs
 from controller.sim import host_mac
 from controller.v2g import driver_net
+from controller.v2g.sdp import SDP_PORT
 
 if TYPE_CHECKING:
     import argparse
 
+    from controller.loop import Loop, Record
     from controller.plc.port import FrameLink
     from controller.signals import Output
 
@@ -32,25 +36,64 @@ ADDRESS_PATIENCE_S = 5.0
 """Duplicate address detection takes one to two seconds on a real interface."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a communication process lives: its loop, its record, its interface."""
+
+    loop: Loop
+    record: Record
+    interface: str | None
+    """None: the loopback."""
+    link: FrameLink | None
+    mac: bytes
+    sdp_port: int = SDP_PORT
+
+
+def open_charger(
+    config: ChargerConfig, place: Place, realtime: ipc.Channel | None
+) -> tuple[EvseCommunication, Sockets]:
+    """Make the charger's talking half and all its sockets. Raises PortError."""
+    address = _own_address(place.interface)
+    listener = driver_net.listen(place.interface, address)
+    sdp = driver_net.open_sdp_server(place.interface, place.sdp_port)
+    core = EvseCommunication(config, place.mac, address, listener.port, secrets.token_bytes)
+    sockets = Sockets(
+        place.loop,
+        core,
+        realtime,
+        sdp,
+        link=place.link,
+        listener=listener,
+        name="evse.communication",
+        record=place.record,
+    )
+    return core, sockets
+
+
+def open_vehicle(
+    config: CarConfig, place: Place, realtime: ipc.Channel | None
+) -> tuple[PevCommunication, Sockets]:
+    """Make the vehicle's talking half and all its sockets. Raises PortError."""
+    _own_address(place.interface)
+    core = PevCommunication(config, place.mac, secrets.token_bytes)
+    sockets = Sockets(
+        place.loop,
+        core,
+        realtime,
+        driver_net.open_sdp_client(place.interface, place.sdp_port),
+        link=place.link,
+        connect=lambda address, port: driver_net.connect(place.interface, address, port),
+        name="pev.communication",
+        record=place.record,
+    )
+    return core, sockets
+
+
 def evse_communication(site: Site, args: argparse.Namespace) -> None:
     """Run the charger's talking half."""
     config = load(ChargerConfig, args.config)
-    interface = _interface(site, args, "evse")
-    link, mac = _link(args, interface, "evse", modem=config.plc.modem != "none")
-    address = _own_address(interface)
-    listener = driver_net.listen(interface, address)
-    sdp = driver_net.open_sdp_server(interface, args.sdp_port)
-    core = EvseCommunication(config, mac, address, listener.port, secrets.token_bytes)
-    sockets = Sockets(
-        site.loop,
-        core,
-        ipc.Channel.from_fd(args.ipc_fd),
-        sdp,
-        link=link,
-        listener=listener,
-        name="evse.communication",
-        record=site.record,
-    )
+    place = _place(site, args, "evse", modem=config.plc.modem != "none")
+    core, sockets = open_charger(config, place, ipc.Channel.from_fd(args.ipc_fd))
     _obey(site, sockets, core)
 
 
@@ -59,23 +102,12 @@ def pev(site: Site, args: argparse.Namespace) -> None:
     config = load(CarConfig, args.config)
     if args.target_soc is not None:
         config = config.with_target(args.target_soc)
-    interface = _interface(site, args, "pev")
-    link, mac = _link(args, interface, "pev", modem=config.plc.modem != "none")
-    _own_address(interface)
+    place = _place(site, args, "pev", modem=config.plc.modem != "none")
     near, far = ipc.pair()
-    core = PevCommunication(config, mac, secrets.token_bytes)
-    sockets = Sockets(
-        site.loop,
-        core,
-        ipc.Channel(near),
-        driver_net.open_sdp_client(interface, args.sdp_port),
-        link=link,
-        connect=lambda address, port: driver_net.connect(interface, address, port),
-        name="pev.communication",
-        record=site.record,
-    )
+    core, sockets = open_vehicle(config, place, ipc.Channel(near))
     period_s = config.realtime.period_s
-    period = bind_realtime(site, PevRealtime(), "pev", ipc.Channel(far), period_s)
+    realtime = PevRealtime(Connector(config.inlet.connector))
+    period = bind_realtime(site, realtime, "pev", ipc.Channel(far), period_s)
     _obey(site, sockets, core, period)
 
 
@@ -89,6 +121,12 @@ def _obey(site: Site, sockets: Sockets, core: Communication, period: Period | No
             sockets.node.feed(core.receive, item, now)
 
     site.channel.on_signal(take)
+
+
+def _place(site: Site, args: argparse.Namespace, side: str, *, modem: bool) -> Place:
+    interface = _interface(site, args, side)
+    link, mac = _link(args, interface, side, modem=modem)
+    return Place(site.loop, site.record, interface, link, mac, args.sdp_port)
 
 
 def _interface(site: Site, args: argparse.Namespace, side: str) -> str | None:
@@ -109,6 +147,11 @@ def _link(
     if interface is None:
         mac = host_mac(side)
         return UnixFrameLink(socket.socket(fileno=args.frame_fd), mac), mac
+    return open_link(interface, modem=modem)
+
+
+def open_link(interface: str, *, modem: bool) -> tuple[FrameLink | None, bytes]:
+    """Return the way to the modem on an interface, if there is one, and our address there."""
     if not modem:
         return None, netns.mac_of(interface)
     link = AfPacketLink(interface)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from controller import ipc, signals_json
 from controller.loop import Loop, LoopTimer, MonotonicClock, Node, SteppedClock
 from controller.recorder import Recorder
+from controller.signals import REQUESTS
 
 if TYPE_CHECKING:
     from controller.plc.driver_tap import TapLink
-    from controller.realtime import EvseRealtime, PevRealtime
+    from controller.realtime import PevRealtime
+    from controller.realtime_ac import ChargerCore
     from controller.signals import Output
 
 TAP_NAME = "ccs0"
@@ -84,7 +86,7 @@ class Period:
 
 
 def bind_realtime(
-    site: Site, core: EvseRealtime | PevRealtime, side: str, other: ipc.Channel, period_s: float
+    site: Site, core: ChargerCore | PevRealtime, side: str, other: ipc.Channel, period_s: float
 ) -> Period:
     """Bind a realtime core: hardware commands to the site, reports to communication."""
 
@@ -94,13 +96,19 @@ def bind_realtime(
         elif isinstance(output, core.TO_COMMUNICATION):
             other.send_signal(output)
 
+    def ask(item: Output, now: float) -> None:
+        if isinstance(item, REQUESTS):
+            node.feed(core.receive, item, now)
+        else:
+            other.garbage += 1
+
     def lose(now: float) -> None:
         site.loop.watch(other.fileno(), None)
         node.finish(core.communication_lost(now), now)
 
     node = Node(f"{side}.realtime", core, carry_out, site.record)
     site.loop.add(node)
-    other.on_signal(lambda item, now: node.feed(core.receive, item, now))
+    other.on_signal(ask)
     other.on_lost = lose
     site.loop.watch(other.fileno(), other.receive)
     return Period(site, node, period_s)

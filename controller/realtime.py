@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from controller.cp.evse import EvsePilot
 from controller.cp.pev import PevPilot
+from controller.cp.proximity import BUTTON, Connector
+from controller.cp.sequences import SequenceWatch
 from controller.interlock import Interlock, Snapshot
 from controller.interlock_rules import InterlockConfig, is_stale
 from controller.interlock_vehicle import VehicleInterlock, VehicleSnapshot
@@ -30,7 +32,9 @@ from controller.power.stage_table import S as StageState
 from controller.router import earliest
 from controller.signals import (
     DUTY_STEADY_HIGH,
+    BcbToggled,
     CloseContactors,
+    ContactorReading,
     ContactorRequest,
     ControlPilotState,
     DutyRequest,
@@ -53,6 +57,7 @@ from controller.signals import (
     SetOutput,
     SetS2,
     StartIsolationTest,
+    WakeRequest,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +66,13 @@ if TYPE_CHECKING:
 HEARTBEAT_TIMEOUT_S = 0.06
 """Own figure: so that everything *is* open and off 100 ms after the last valid heartbeat (60 ms,
 one period of 5 ms, contacts that need 30 ms)."""
+STAMP_AHEAD_S = 0.02
+"""A simulated site gives the time to one process before the other: at most one longest period."""
+PILOT_SILENCE_S = 0.5
+"""Own figure: with nothing closed a silent communication process may hang this long before the
+oscillator stops; a hiccup shall not cost a plug-in. With something closed there is no patience."""
+ABSENT_S = 10.0
+"""Own figure: without a sign of life for this long the charger is not available (state F)."""
 VEHICLE_GRACE_S = 0.015
 """Vehicle: when the permit is lost S2 opens at once, the contactors this much later. The charger
 sees state B within 10 ms and switches off; so the contacts part with less current, or none."""
@@ -78,8 +90,8 @@ class _Realtime(ABC):
     TO_HARDWARE: tuple[type[Output], ...]
     TO_COMMUNICATION: tuple[type[Output], ...]
 
-    def __init__(self, side: Side) -> None:
-        self.contactors = Contactors(ContactorsConfig(side=side))
+    def __init__(self, contactors: ContactorsConfig) -> None:
+        self.contactors = Contactors(contactors)
         self._handlers: dict[type[Output], Callable[[Any, float], list[Output]]] = {
             Heartbeat: self._heartbeat,
             ContactorRequest: self._contactor_request,
@@ -89,13 +101,15 @@ class _Realtime(ABC):
         self._heartbeat_at = -inf
         self._believed = Phase.IDLE
         self._session_wants_closed = False
+        self._orphaned = False
+        """The process that had the contactors closed is gone, and they are not open yet."""
         self._reported_at = -inf
         self._timer_at: float | None = None
         """Kept without the heartbeat's own deadline: most heartbeats change nothing else."""
 
     def _forget_wish(self, now: float) -> list[Output]:
         """Let a session that fell silent ask for the contactors again, whatever it does next."""
-        silent = is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S)
+        silent = self._orphaned or is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S)
         if not silent or not self._session_wants_closed or self.contactors.is_commanded:
             return []
         self._session_wants_closed = False
@@ -119,16 +133,30 @@ class _Realtime(ABC):
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline of the cores, or when the heartbeat is too old for them."""
-        at = self._timer_at
-        if not self.needs_heartbeat:
+        at, silent_at = self._timer_at, self._silent_at()
+        if silent_at is None:
             return at
-        silent_at = self._heartbeat_at + HEARTBEAT_TIMEOUT_S + AGE_STEP_S
         return silent_at if at is None or silent_at < at else at
+
+    def _silent_at(self) -> float | None:
+        """Return when the last heartbeat is too old for something that is closed."""
+        if not self.needs_heartbeat:
+            return None
+        return self._heartbeat_at + HEARTBEAT_TIMEOUT_S + AGE_STEP_S
+
+    def next_of_cores(self) -> float | None:
+        """Return the earliest deadline of the cores alone (virtual time knows when beats come)."""
+        return self._timer_at
 
     @property
     def needs_heartbeat(self) -> bool:
         """Something is closed that must open when communication falls silent."""
         return self.contactors.is_commanded
+
+    @property
+    @abstractmethod
+    def may_pause(self) -> bool:
+        """No vehicle, nothing closed, nothing on: a pause of some milliseconds harms nobody."""
 
     @abstractmethod
     def _earliest(self) -> float | None:
@@ -139,10 +167,12 @@ class _Realtime(ABC):
         """Each role its own."""
 
     def _heartbeat(self, item: Heartbeat, now: float) -> list[Output]:
-        if item.sequence <= self._sequence:
-            return []  # an old or repeated beat proves nothing
+        sent_at = now if item.sent_at is None else item.sent_at
+        if item.sequence <= self._sequence or sent_at > now + STAMP_AHEAD_S:
+            return []  # an old or repeated beat, or one of another clock, proves nothing
         changed = item.phase is not self._believed
-        self._sequence, self._heartbeat_at, self._believed = item.sequence, now, item.phase
+        self._sequence, self._believed = item.sequence, item.phase
+        self._heartbeat_at = min(now, sent_at)
         return self._decide(now) if changed else []
 
     def _contactor_request(self, item: ContactorRequest, now: float) -> list[Output]:
@@ -163,30 +193,125 @@ class _Realtime(ABC):
 
     def communication_lost(self, now: float) -> list[Output]:
         """Act on the end of the other process: its last heartbeat counts no more."""
-        self._heartbeat_at, self._sequence = -inf, -1
+        self._forget_session()
+        self._heartbeat_at = -inf
         self._session_wants_closed = False
         out = self._decide(now)
         self._timer_at = self._earliest()
         return out
 
+    def communication_found(self, now: float) -> list[Output]:
+        """Tell a new process everything; what the one before it asked for and said is void.
 
-class EvseRealtime(_Realtime):
-    """The charger's."""
+        Nothing that its predecessor had may go on, even if its end was not noticed.
+        """
+        return self.communication_lost(now) + self._tell_all(now)
+
+    def _forget_session(self) -> None:
+        """Forget what the other process said of itself: a new one counts from one and is idle."""
+        self._sequence, self._believed = -1, Phase.IDLE
+
+    @abstractmethod
+    def _tell_all(self, now: float) -> list[Output]:
+        """Return every report, as if all had changed just now."""
+
+
+class ChargerRealtime(_Realtime):
+    """What every charger has: a pilot, which outlives the communication process, and its reset.
+
+    While communication is silent the oscillator stops: at once where something is closed, a little
+    later where nothing can flow. A vehicle for which it ran stays in X1 until it is unplugged,
+    whatever a new process asks; the next vehicle charges. After a long silence the charger is not
+    available (F), until there are heartbeats again.
+    """
+
+    def __init__(self, contactors: ContactorsConfig, *, ventilation: bool = False) -> None:
+        super().__init__(contactors)
+        self.pilot = EvsePilot(ventilation=ventilation)
+        self.sequences = SequenceWatch()
+        self._heard_at = -inf
+        """When communication gave a sign of life, or when we began to wait for one."""
+        self._reset_wanted = False
+        """An operator asked while the pilot was held in state F."""
+
+    def communication_lost(self, now: float) -> list[Output]:
+        """Act on the end of the other process: its oscillator ends with it."""
+        out = super().communication_lost(now) + self.pilot.communication_silent(now)
+        self._timer_at = self._earliest()
+        return out
+
+    def communication_found(self, now: float) -> list[Output]:
+        """Tell a new process everything, and wait for its first heartbeat anew."""
+        out = super().communication_found(now)
+        self._heard_at = now
+        return out
+
+    def _silent_at(self) -> float | None:
+        if self.needs_heartbeat:
+            return super()._silent_at()
+        heard_at = max(self._heard_at, self._heartbeat_at)
+        if heard_at == -inf or self.pilot.is_abandoned:
+            return None
+        return heard_at + (PILOT_SILENCE_S if self.pilot.is_oscillating else ABSENT_S) + AGE_STEP_S
+
+    def _time_sequences(self, feedback: ContactorReading, now: float, *, on: bool) -> list[Output]:
+        """Measure the sequences of Table A.6; `on`: the output is, whatever the contactors are."""
+        state = self.pilot.state
+        if self.sequences.is_idle_in(state):
+            return []
+        power: bool | None = on or self.contactors.is_commanded or feedback.closed
+        if not power and not feedback.valid:
+            power = None
+        return self.sequences.look(state, now, power=power)
+
+    def _mind_silence(self, now: float, *, closed: bool) -> list[Output]:
+        """Let the pilot follow the heartbeat, period by period, after what carries power."""
+        if not is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S):
+            self._heard_at = self._heartbeat_at
+            if not self.pilot.is_abandoned:
+                return []
+            return self.pilot.abandon(now, abandoned=False)
+        if self._heard_at == -inf:
+            self._heard_at = now
+        self._heard_at = max(self._heard_at, self._heartbeat_at)
+        silent_s = now - self._heard_at
+        out: list[Output] = []
+        patience_s = HEARTBEAT_TIMEOUT_S if closed else PILOT_SILENCE_S
+        if self.pilot.is_oscillating and silent_s > patience_s:
+            out += self.pilot.communication_silent(now)
+        if silent_s > ABSENT_S and not self.pilot.is_abandoned:
+            out += self.pilot.abandon(now, abandoned=True)
+        return out
+
+    @abstractmethod
+    def _forget_faults(self, item: ResetRequest) -> None:
+        """Let the interlock forget what needs a reset."""
+
+    def _reset(self, item: ResetRequest, now: float) -> list[Output]:
+        if self.pilot.state is ControlPilotState.F:
+            self._reset_wanted = True  # at -12 V nobody can see whether a vehicle is plugged in
+            return self.pilot.receive_signal(DutyRequest(DUTY_STEADY_HIGH), now)
+        self._reset_wanted = False
+        self._forget_faults(item)
+        if self.pilot.state.letter != "A":
+            return []
+        return self.contactors.reset(now)
+
+
+class EvseRealtime(ChargerRealtime):
+    """The DC charger's."""
 
     TO_HARDWARE = (SetDuty, SetOutput, CloseContactors, OpenContactors, StartIsolationTest)
-    TO_COMMUNICATION = (PilotChanged, PowerReport, InterlockReport)
+    TO_COMMUNICATION = (PilotChanged, BcbToggled, PowerReport, InterlockReport)
 
     def __init__(self, *, hardware_interlock: bool) -> None:
-        super().__init__(Side.CHARGER)
-        self.pilot = EvsePilot()
+        super().__init__(ContactorsConfig(side=Side.CHARGER))
         self.stage = PowerStage()
         self.interlock = Interlock(InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S))
         self._hardware_interlock = hardware_interlock
         self._stage_wants_closed = False
         self._vehicle_maximum_v = 0.0
         """Kept from the last request that named it: a ramp down is supervised by it, too."""
-        self._reset_wanted = False
-        """An operator asked while the pilot was held in state F."""
         self._inputs: EvseInputs | None = None
         self._reported_interlock = self.interlock.report
         self._reported_power: PowerReport | None = None
@@ -205,6 +330,16 @@ class EvseRealtime(_Realtime):
             self.stage.state in STEADY
             and self.contactors.state in RESTING
             and not self.pilot.is_pending
+            and not self.sequences.is_running
+        )
+
+    @property
+    def may_pause(self) -> bool:
+        """No vehicle, nothing closed, nothing on."""
+        return (
+            self.pilot.state.letter == "A"
+            and not self.contactors.is_commanded
+            and self.stage.state is StageState.OFF
         )
 
     def _earliest(self) -> float | None:
@@ -267,15 +402,17 @@ class EvseRealtime(_Realtime):
         """Let the interlock look, and obey in the same period; who is blind permits nothing."""
         if self._inputs is None:
             return []
+        closed = self.contactors.is_commanded
         permits = self.interlock.evaluate(self._look(self._inputs, now))
         out = self.contactors.receive_signal(permits, now)
         out += self._follow(self.stage.receive_signal(permits, now), now)
-        out += self._forget_wish(now)
+        out += self._forget_wish(now) + self._mind_silence(now, closed=closed)
         report = self.interlock.report
         if report is not self._reported_interlock:
             self._reported_interlock = report
             out += self.pilot.receive_signal(report, now)
             out.append(report)
+        out += self._time_sequences(self._inputs.contactors, now, on=self.stage.setpoint.on)
         return out + self._report(now)
 
     def _look(self, inputs: EvseInputs, now: float) -> Snapshot:
@@ -284,6 +421,8 @@ class EvseRealtime(_Realtime):
         snapshot.now = now
         snapshot.pilot = self.pilot.state
         snapshot.pilot_age_s = now - self.pilot.sample_at
+        snapshot.pilot_fault = self.pilot.fault
+        snapshot.pilot_power_s = now - self.pilot.power_since
         snapshot.diode_ok = self.pilot.diode_ok
         snapshot.heartbeat_age_s = now - self._heartbeat_at
         snapshot.believed_phase = self._believed
@@ -318,15 +457,15 @@ class EvseRealtime(_Realtime):
         self._reported_power, self._reported_at = self.stage.report(now), now
         return [self._reported_power]
 
-    def _reset(self, item: ResetRequest, now: float) -> list[Output]:
-        if self.pilot.state is ControlPilotState.F:
-            self._reset_wanted = True  # at -12 V nobody can see whether a vehicle is plugged in
-            return self.pilot.receive_signal(DutyRequest(DUTY_STEADY_HIGH), now)
-        self._reset_wanted = False
+    def _tell_all(self, now: float) -> list[Output]:
+        out = self.pilot.report()
+        if self._inputs is not None:
+            self._reported_at = -inf
+            out += self._report(now)
+        return [*out, self.interlock.report]
+
+    def _forget_faults(self, item: ResetRequest) -> None:
         self.interlock.receive_signal(item)
-        if self.pilot.state.letter != "A":
-            return []
-        return self.contactors.reset(now)
 
 
 class PevRealtime(_Realtime):
@@ -335,15 +474,19 @@ class PevRealtime(_Realtime):
     TO_HARDWARE = (SetS2, CloseContactors, OpenContactors)
     TO_COMMUNICATION = (InletPilotChanged, InletReport, InterlockReport)
 
-    def __init__(self) -> None:
-        super().__init__(Side.VEHICLE)
-        self.pilot = PevPilot()
+    def __init__(self, connector: Connector = Connector.CCS2) -> None:
+        super().__init__(ContactorsConfig(side=Side.VEHICLE))
+        self.pilot = PevPilot(connector)
         self.interlock = VehicleInterlock(InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S))
         self._inputs: PevInputs | None = None
         self._reported_interlock = self.interlock.report
         self._reported: InletReport | None = None
         self._grace_until: float | None = None
-        self._handlers |= {PevInputs: self._take_inputs, S2Request: self.pilot.receive_signal}
+        self._handlers |= {
+            PevInputs: self._take_inputs,
+            S2Request: self.pilot.receive_signal,
+            WakeRequest: self.pilot.receive_signal,
+        }
         self._seen = VehicleSnapshot(now=0.0)
         self._timer_at = self._earliest()
 
@@ -357,6 +500,11 @@ class PevRealtime(_Realtime):
         """Return whether S2 or the contactors are closed, and are not about to open anyway."""
         closed = self.pilot.s2_closed or self.contactors.is_commanded
         return closed and self._grace_until is None
+
+    @property
+    def may_pause(self) -> bool:
+        """Not plugged in, contactors open."""
+        return not self.pilot.state.plugged and not self.contactors.is_commanded
 
     def _earliest(self) -> float | None:
         return earliest((self.pilot.next_timer(), self.contactors.next_timer(), self._grace_until))
@@ -389,9 +537,18 @@ class PevRealtime(_Realtime):
             return []
         return self.pilot.receive_signal(S2Request(closed=False), now)
 
+    def _tell_all(self, now: float) -> list[Output]:
+        out: list[Output] = []
+        if self._inputs is not None:
+            out.append(self.pilot.report())
+            self._reported_at = -inf
+            out += self._report(now)
+        return [*out, self.interlock.report]
+
     def communication_lost(self, now: float) -> list[Output]:
         """Act on the end of the other process: S2 at once, the contactors after their grace."""
-        self._sequence = -1
+        self._forget_session()
+        self._orphaned = self.contactors.is_commanded
         last_at = now - HEARTBEAT_TIMEOUT_S - AGE_STEP_S
         self._heartbeat_at = min(self._heartbeat_at, last_at)
         out = self._decide(now)
@@ -407,6 +564,7 @@ class PevRealtime(_Realtime):
             permits = replace(permits, close_contactors=True, expires_at=self._grace_until)
         out += self.contactors.receive_signal(permits, now)
         out += self._forget_wish(now)
+        self._orphaned = self._orphaned and self.contactors.is_commanded
         report = self.interlock.report
         if report is not self._reported_interlock:
             self._reported_interlock = report
@@ -419,8 +577,10 @@ class PevRealtime(_Realtime):
         snapshot.now = now
         snapshot.plugged = self.pilot.state.plugged
         snapshot.digital = self.pilot.state.is_digital
+        snapshot.inlet_fault = self.pilot.fault != ""
+        snapshot.button = self.pilot.state.plug is BUTTON
         snapshot.inlet_age_s = now - self.pilot.sample_at
-        snapshot.heartbeat_age_s = now - self._heartbeat_at
+        snapshot.heartbeat_age_s = inf if self._orphaned else now - self._heartbeat_at
         snapshot.believed_phase = self._believed
         snapshot.close_requested = self._session_wants_closed
         snapshot.inlet_voltage_v = vehicle.inlet_voltage_v
@@ -435,6 +595,7 @@ class PevRealtime(_Realtime):
         snapshot.contactors_age_s = now - inputs.contactors.taken_at
         snapshot.contactor_fault = self.contactors.fault
         snapshot.emergency_stop = False
+        snapshot.hardware_tripped = inputs.chain_open
         return snapshot
 
     def _report(self, now: float) -> list[Output]:

@@ -8,6 +8,7 @@ Everything else is written as it comes.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from controller.signals import (
@@ -26,19 +27,33 @@ FOLD_S = 1.0
 """A cyclic item is written at least this often."""
 
 
+CABLE_STEP_OHM = 20.0
+"""A PP resistor that moves less says nothing new."""
+
 News = tuple[tuple[object, ...], tuple[float, ...]]
 """What must be equal, and what may differ by less than 1 (volts, amperes, tenths of a percent)."""
 
 
 def _evse(i: EvseInputs) -> News:
-    exact = (
+    exact: tuple[object, ...] = (
         i.output.valid,
         i.contactors.closed,
         i.isolation.valid,
         i.isolation.resistance_ohm,
         i.emergency_stop,
+        i.chain_open,
     )
-    return exact, (i.pilot.high_v, i.pilot.low_v, i.output.voltage_v, i.output.current_a)
+    analogue: tuple[float, ...] = (
+        i.pilot.high_v,
+        i.pilot.low_v,
+        i.output.voltage_v,
+        i.output.current_a,
+    )
+    if i.ac is None:
+        return exact, analogue
+    ac = i.ac
+    exact += (ac.valid, ac.rcd_tripped, ac.live_behind, ac.phases)
+    return exact, (*analogue, ac.current_a, ac.cable_ohm / CABLE_STEP_OHM)
 
 
 def _pev(i: PevInputs) -> News:
@@ -104,3 +119,38 @@ class Recorder:
             return
         self._last[key] = (news, now)
         self._write(now, node, direction, item, self._folded.pop(key, 0))
+
+
+class Backlog:
+    """The last packets that matter, kept for who takes them, and for who comes later.
+
+    Bounded: the oldest go first. What was taken stays until it is pushed out, so that `rewind`
+    tells it once more - to a process that was started anew and knows nothing.
+    """
+
+    def __init__(self, length: int = 256) -> None:
+        self._packets: deque[bytes] = deque(maxlen=length)
+        self._put = 0
+        """Number of packets ever put; the newest has this one less."""
+        self._taken = 0
+        """Number of the next packet to be taken."""
+
+    def put(self, packet: bytes) -> None:
+        """Keep one more."""
+        self._packets.append(packet)
+        self._put += 1
+
+    def peek(self) -> bytes | None:
+        """Return the oldest one that was not taken, or None."""
+        self._taken = max(self._taken, self._put - len(self._packets))
+        if self._taken == self._put:
+            return None
+        return self._packets[self._taken - self._put]
+
+    def taken(self) -> None:
+        """Go on to the next; call after `peek` gave one."""
+        self._taken += 1
+
+    def rewind(self) -> None:
+        """Give everything once more."""
+        self._taken = 0

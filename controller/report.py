@@ -310,5 +310,4 @@ HANDLERS: dict[type[Output], Any] = {
     MessageReceived: Report._message,
     MessageSent: Report._message,
 }
-REPORTED = frozenset(HANDLERS)
-"""What `Report.observe` heeds; all else may be kept from it."""
+"""What `Report.observe` heeds, and with what; all else may be kept from it."""

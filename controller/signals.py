@@ -7,15 +7,18 @@ of outputs that a core returns is also the log. Units are in the names; times ar
 seconds; a duty cycle is a fraction 0..1.
 
 Between the processes `communication` and `realtime` only these cross, and only so:
-communication *requests* (`Heartbeat`, `DutyRequest`, `OutputRequest`, `ContactorRequest`,
-`S2Request`), realtime *grants and reports* (`PilotChanged`, `PowerReport`, `InterlockReport`,
-`InletReport`). Nothing that communication says can close a contactor by itself: see `interlock`.
+communication *requests* (`Heartbeat`, `DutyRequest`, `CurrentRequest`, `OutputRequest`,
+`ContactorRequest`, `S2Request`, `WakeRequest`), realtime *grants and reports* (`PilotChanged`,
+`PowerReport`, `CurrentOffered`, `InterlockReport`, `InletReport`). Nothing that communication says
+can close a contactor by itself: see `interlock`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+
+from controller.frozen import quick
 
 DutyCycle = float
 """Fraction 0..1 of the 1 kHz period at +12 V; 1.0 is steady +12 V, 0.0 steady -12 V (state F)."""
@@ -74,8 +77,12 @@ class InletSample(Output):
     duty: DutyCycle
     """Measured duty cycle; 1.0 for steady high, 0.0 for no positive signal."""
     plugged: bool
-    """Proximity (PP) shows a connector."""
+    """Proximity (PP) shows a connector; `proximity_ohm`, where it is measured, decides."""
     taken_at: float
+    frequency_hz: float = 1000.0
+    """Of the oscillator; means nothing while the pilot is steady."""
+    proximity_ohm: float | None = None
+    """The plug's resistor from PP to PE (1 MOhm: none); None: only `plugged` is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,19 @@ class SetS2(Output):
     closed: bool
 
 
+class PilotFault(Enum):
+    """Charger: what is wrong with the pilot beyond its letter, in words."""
+
+    NONE = ""
+    SHORT = "the pilot is short-circuited to PE (or its supply is dead)"
+    RANGE = "the pilot's voltage is outside what its generator can make"
+    SUPPLY = "the generator's +12 V is missing"
+    DIODE = "the vehicle's pilot diode is missing or shorted"
+    NEGATIVE_SUPPLY = "the generator's -12 V is missing"
+    OPEN = "the pilot was lost under load (wire open, or unplugged)"
+    VENTILATION = "the vehicle wants ventilation (state D), and there is none"
+
+
 @dataclass(frozen=True, slots=True)
 class PilotChanged(Output):
     """Charger: the debounced pilot state, and what was measured then."""
@@ -103,6 +123,29 @@ class PilotChanged(Output):
     """What the charger drives."""
     diode_ok: bool
     """The negative half wave reached -12 V with the vehicle's diode in place (Table A.4 note)."""
+    fault: PilotFault = PilotFault.NONE
+    held: str = ""
+    """Why the oscillator stays off until the vehicle is unplugged, whatever is asked; or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class BcbToggled(Output):
+    """Charger: the vehicle went from B to C and back, as a signal (200 to 400 ms)."""
+
+    duration_s: float
+    count: int
+    """How many of this series (TT_EVSE_vald_toggle): 1, 2, 3."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceTimed(Output):
+    """Charger: a sequence of IEC 61851-1 Table A.6 has ended, or its time is over."""
+
+    number: str
+    what: str
+    took_s: float
+    limit_s: float
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +156,12 @@ class InletPilotChanged(Output):
     duty: DutyCycle
     digital: bool
     """Duty is 3 to 7 %: the charger wants digital communication."""
+    button: bool = False
+    """CCS1: the latch's button is pressed; somebody is about to pull the connector."""
+    cable_a: float = 0.0
+    """CCS2: what the cable may carry (AC); 0: not known."""
+    fault: str = ""
+    """What is wrong with the inlet: nothing may flow until it is gone."""
 
 
 # --- requests: communication to realtime -------------------------------------------------------
@@ -140,6 +189,9 @@ class Heartbeat(Output):
 
     sequence: int
     phase: Phase
+    sent_at: float | None = None
+    """When; a beat that waited on its way proves no more than that it was sent then. None: it had
+    no way to go (virtual time)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +199,16 @@ class DutyRequest(Output):
     """Ask for a pilot duty cycle (granted unless a fault holds the pilot)."""
 
     duty: DutyCycle
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentRequest(Output):
+    """AC charger: ask to offer this current by a nominal duty; less than 6 A: offer none (X1).
+
+    What is offered is never more than the charger, its installation and its cable allow.
+    """
+
+    current_a: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +242,26 @@ class S2Request(Output):
 
 
 @dataclass(frozen=True, slots=True)
+class WakeRequest(Output):
+    """Vehicle: ask for one B-C-B toggle of S2, to wake a charger whose pilot is steady."""
+
+
+@dataclass(frozen=True, slots=True)
 class ResetRequest(Output):
     """Operator: forget latched faults; heeded only with no vehicle plugged in."""
+
+
+REQUESTS: tuple[type[Output], ...] = (
+    Heartbeat,
+    DutyRequest,
+    CurrentRequest,
+    OutputRequest,
+    ContactorRequest,
+    S2Request,
+    WakeRequest,
+    ResetRequest,
+)
+"""All that one process may ask of the other; anything else is no request, whatever it says."""
 
 
 # --- reports: realtime to communication --------------------------------------------------------
@@ -296,6 +376,15 @@ class InterlockReport(Output):
 
 
 @dataclass(frozen=True, slots=True)
+class CurrentOffered(Output):
+    """AC charger: what the vehicle may draw per phase; it was told so by the pilot's duty."""
+
+    current_a: float
+    limited_by: str
+    """What holds it there (request, charger, installation, cable); at 0 A: why, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class InletReport(Output):
     """Vehicle: everything the EVCC needs, published by its realtime half."""
 
@@ -316,12 +405,16 @@ class InletReport(Output):
     maximum_power_w: float = 0.0
 
 
+NO_CABLE_OHM = 1e6
+"""An open PP: `AcReading.cable_ohm` without a cable (a finite number, because it is sent)."""
+
+
 @dataclass(frozen=True, slots=True)
 class AcReading(Output):
     """AC charger: what its installation and its socket outlet tell."""
 
     cable_ohm: float
-    """PP resistor of the cable in the socket outlet (current rating); infinite without cable."""
+    """PP resistor of the cable in the socket outlet (its rating); NO_CABLE_OHM without one."""
     rcd_tripped: bool
     live_behind: bool
     """Voltage behind the contactor: while that is open, a welded contact."""
@@ -331,6 +424,8 @@ class AcReading(Output):
     """Highest phase current of the meter; 0 without a meter."""
     taken_at: float
     valid: bool = True
+    power_w: float = 0.0
+    """Active power of the meter, all phases; 0 without a meter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +456,8 @@ class PevInputs(Output):
     pilot: InletSample
     contactors: ContactorReading
     vehicle: InletReport
+    chain_open: bool = False
+    """The hardware interlock has opened its chain (or the wire that tells it is broken)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +472,17 @@ class LoopReport(Output):
     """What ran longest in the period that caused the last overrun; empty: none yet."""
     problem: str = ""
     """What of the hardware does not work at the moment, in words."""
+    late_p50_s: float = 0.0
+    """How late periods began: half of them no later than this."""
+    late_p99_s: float = 0.0
+    late_p999_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Output):
+    """Something for the record that no core said: a process ended, a peer was shut out."""
+
+    what: str
 
 
 # --- commands to power hardware ----------------------------------------------------------------
@@ -411,6 +519,13 @@ class OpenContactors(Output):
 @dataclass(frozen=True, slots=True)
 class StartIsolationTest(Output):
     """Let the isolation monitor run its self-test and measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetOnboardCurrent(Output):
+    """Vehicle: the on-board charger may draw this much AC current per phase; 0: nothing."""
+
+    current_a: float
 
 
 # --- modem and SLAC ----------------------------------------------------------------------------
@@ -500,6 +615,8 @@ class SlacFailed(Output):
     """Matching ended without a match."""
 
     reason: str
+    begun: bool = False
+    """The other side had begun to match (ISO 15118-3 demands another way out of it then)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -698,6 +815,18 @@ class StopRequest(Output):
 
 
 @dataclass(frozen=True, slots=True)
+class ChargeRequest(Output):
+    """Vehicle: the driver wants to charge (again): a charger that sleeps is to be woken."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeFailed(Output):
+    """Vehicle: the charger did not start its oscillator, however often it was asked to."""
+
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
 class EmergencyStop(Output):
     """End at once: the vehicle is told by the status code of the next answer, power is gone."""
 
@@ -718,3 +847,8 @@ class SessionEnded(Output):
 
     reason: str
     normal: bool
+
+
+for _kind in tuple(globals().values()):
+    if isinstance(_kind, type) and issubclass(_kind, Output) and _kind is not Output:
+        quick(_kind)

@@ -19,8 +19,9 @@ from controller.communication import (
     PevCommunication,
 )
 from controller.config import CarConfig, ChargerConfig
+from controller.cp.proximity import Connector
 from controller.cp.sim import PilotCircuit
-from controller.loop import Core, Node, Record, SimLoop, Timed, stopwatch
+from controller.loop import Node, Record, SimLoop, Timed, stopwatch
 from controller.plc.pib import SLAC_EVSE, SLAC_PEV
 from controller.plc.sim import SimPowerline, seeded_rng
 from controller.plc.sim_modem import SimModem
@@ -33,7 +34,7 @@ from controller.power.sim import (
 )
 from controller.power.sim_battery import SimBattery
 from controller.realtime import EvseRealtime, PevRealtime
-from controller.report import REPORTED, Report
+from controller.report import HANDLERS, Report
 from controller.signals import (
     CloseConnection,
     CloseContactors,
@@ -57,10 +58,11 @@ from controller.signals import (
     SetS2,
     StartIsolationTest,
 )
+from controller.sim_nodes import BEAT_S, Beats, Frames, HangingNode, SampledNode, Silence
 from controller.v2g.sim import Arrival, Kind, SimNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Set
+    from collections.abc import Callable
 
 SIDES = ("evse", "pev")
 """Order of the hosts at the powerline."""
@@ -219,123 +221,6 @@ class World:
 
 IPC_S = 0.0002
 """From one process to the other; measured on Unix sockets: below 0.1 ms."""
-RESTING_PERIOD_S = 0.098
-"""Frames of a settled realtime core in virtual time: within the 100 ms that a permit lasts."""
-MOVES = 0.5
-"""Volts or amperes between frames that are no noise: a ramp, a discharge, an opened contact."""
-FRESH_S = 0.04
-"""Inputs older than this are read anew before anything is decided; a real period is 5 ms."""
-BEAT_S = 0.05
-"""Heartbeats in virtual time, where nothing is ever late: one within the 60 ms of the interlock."""
-
-
-class Frames:
-    """The period of a realtime core; longer while nothing moves, so that hours cost little."""
-
-    def __init__(
-        self, node: Node, inputs: Callable[[float], EvseInputs | PevInputs], period_s: float
-    ) -> None:
-        self._node = node
-        self._inputs = inputs
-        self._period_s = period_s
-        self.deadline = 0.0
-        self.at = 0.0
-        """When the last frame ran."""
-        self._voltage_v = self._current_a = 0.0
-        self.stopped = False
-        """No inputs arrive any more; the core's own deadlines still run."""
-
-    def fire(self, now: float) -> None:
-        """Run one frame."""
-        if self.stopped:
-            self.deadline = now + RESTING_PERIOD_S
-            return
-        self.at = now
-        core = self._node.core
-        item = self._inputs(now)
-        self._node.feed(core.receive, item, now)  # type: ignore[attr-defined]
-        settled = core.settled and not self._moves(item)  # type: ignore[attr-defined]
-        self.deadline = now + (RESTING_PERIOD_S if settled else self._period_s)
-
-    def _moves(self, item: EvseInputs | PevInputs) -> bool:
-        """Say whether voltage or current went anywhere since the last frame: then no rest."""
-        if type(item) is EvseInputs:
-            voltage_v, current_a = item.output.voltage_v, item.output.current_a
-        else:
-            assert isinstance(item, PevInputs)
-            voltage_v, current_a = item.vehicle.inlet_voltage_v, item.vehicle.inlet_current_a
-        moved = abs(voltage_v - self._voltage_v) > MOVES or abs(current_a - self._current_a) > MOVES
-        self._voltage_v, self._current_a = voltage_v, current_a
-        return moved
-
-    def poke(self, now: float) -> None:
-        """Something changed: look again a period from now."""
-        self.deadline = min(self.deadline, now + self._period_s)
-
-
-class SampledNode(Node):
-    """A realtime node that decides on fresh inputs, as its own period would bring them.
-
-    Its frames rest while nothing moves; so before a request or a deadline is acted upon, a frame is
-    run if the last one is old. A heartbeat decides nothing by itself.
-    """
-
-    frames: Frames
-
-    def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
-        """Give one input to the core."""
-        if now - self.frames.at > FRESH_S and type(item) is not Heartbeat:
-            self.frames.fire(now)
-        return super().feed(receive, item, now)
-
-    def fire(self, now: float) -> list[Output]:
-        """Let the core act on its deadlines, unless a fresh look has moved them."""
-        if now - self.frames.at > FRESH_S:
-            self.frames.fire(now)
-            if self.deadline > now:
-                return []
-        return super().fire(now)
-
-
-class HangingNode(Node):
-    """A node that can hang as a process does: no deadline wakes it, what arrives waits for it."""
-
-    def __init__(
-        self,
-        name: str,
-        core: Core,
-        carry_out: Callable[[Output, float], None],
-        record: Record,
-        silent: Set[str],
-    ) -> None:
-        super().__init__(name, core, carry_out, record)
-        self._silent = silent
-        """Sides that hang; the name of this node begins with its side."""
-        self._side = name.partition(".")[0]
-        self._waiting: list[tuple[Callable[..., list[Output]], object]] = []
-
-    def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
-        """Give one input to the core, after those that waited while it hung."""
-        if self._side in self._silent:
-            self._waiting.append((receive, item))
-            return []
-        if self._waiting:
-            self._catch_up(now)
-        return super().feed(receive, item, now)
-
-    def fire(self, now: float) -> list[Output]:
-        """Let the core act; one that hangs looks again a little later."""
-        if self._side in self._silent:
-            self.deadline = now + RESTING_PERIOD_S
-            return []
-        if self._waiting:
-            self._catch_up(now)
-        return super().fire(now)
-
-    def _catch_up(self, now: float) -> None:
-        waiting, self._waiting = self._waiting, []
-        for receive, item in waiting:
-            super().feed(receive, item, now)
 
 
 class SimWorld:
@@ -357,13 +242,13 @@ class SimWorld:
         self.network = SimNetwork(SIDES)
         self.report = Report()
         self.observers: list[Record] = []
-        self.silent: set[str] = set()
+        self.silent = Silence(self._falls_silent)
         """Sides whose communication process is stopped: it neither acts nor beats."""
         self._answers = {side: AnswerTimes() for side in SIDES}
         rng = seeded_rng(f"keys/{seed}")
         address = bytes.fromhex("fe80") + bytes(14)
         self.evse = EvseRealtime(hardware_interlock=charger.charger.interlock == "external")
-        self.pev = PevRealtime()
+        self.pev = PevRealtime(Connector(car.inlet.connector))
         self.nodes = {
             "evse.realtime": self._realtime("evse", self.evse),
             "pev.realtime": self._realtime("pev", self.pev),
@@ -386,10 +271,7 @@ class SimWorld:
             ),
             "pev": Frames(self.nodes["pev.realtime"], self.world.pev_inputs, car.realtime.period_s),
         }
-        for side, frames in self.frames.items():
-            node = self.nodes[f"{side}.realtime"]
-            assert isinstance(node, SampledNode)
-            node.frames = frames
+        self._beats = {side: self._connect(side) for side in SIDES}
         everything: list[Timed] = [*self.nodes.values(), *self.frames.values()]
         for timed in everything:
             self.loop.add(timed)
@@ -412,12 +294,16 @@ class SimWorld:
         """Plug in, wait for the end on both sides, settle, unplug, settle."""
         self.run(1.0)
         self.world.plug()
-        self.loop.run(limit_s, done=lambda: set(self.report.reasons) == set(SIDES))
+        self.loop.run(limit_s, done=self.has_ended)
         self.run(self.now + SETTLE_S)
         if unplug:
             self.world.unplug()
             self.run(self.now + SETTLE_S)
         return self.report
+
+    def has_ended(self) -> bool:
+        """Whether both sides have said how the session ended."""
+        return len(self.report.reasons) == len(SIDES)
 
     def send(self, side: str, item: Output) -> None:
         """Give a signal to a side's communication (a driver's stop, an operator's)."""
@@ -426,8 +312,9 @@ class SimWorld:
     # --- wiring --------------------------------------------------------------------------------
 
     def _record(self, now: float, node: str, direction: str, item: Any) -> None:  # noqa: ANN401
-        if type(item) in REPORTED:
-            self.report.observe(now, node, direction, item)
+        report = HANDLERS.get(type(item))
+        if report is not None:
+            report(self.report, now, node, item)
         for observe in self.observers:
             observe(now, node, direction, item)
 
@@ -435,6 +322,21 @@ class SimWorld:
         self.network.cut = not self.world.pilot.plugged
         for frames in self.frames.values():
             frames.poke(self.now)
+
+    def _connect(self, side: str) -> Beats:
+        """Give a side's nodes what they need of each other."""
+        realtime, communication = (
+            self.nodes[f"{side}.{half}"] for half in ("realtime", "communication")
+        )
+        assert isinstance(realtime, SampledNode)
+        assert isinstance(communication, HangingNode)
+        beats = Beats(communication, realtime)
+        realtime.frames, realtime.beats = self.frames[side], beats
+        communication.beats = beats
+        return beats
+
+    def _falls_silent(self, side: str) -> None:
+        self._beats[side].stop(self.now)
 
     def _realtime(self, side: str, core: EvseRealtime | PevRealtime) -> Node:
         other = f"{side}.communication"
@@ -454,27 +356,31 @@ class SimWorld:
         other = f"{side}.realtime"
         index = SIDES.index(side)
         peer = SIDES[1 - index]
-        to_realtime = frozenset(TO_REALTIME)
+        loop, network = self.loop, self.network
+
+        def ask(request: Output, now: float) -> None:
+            loop.call_at(now + IPC_S, partial(self._deliver[other], request))
+
+        def send_datagram(output: SendDatagram, now: float) -> None:
+            to = None if output.to is None else output.to[0]
+            network.send_datagram(side, output.data, to, now)
+
+        acts: dict[type[Output], Callable[[Any, float], object]] = {
+            **dict.fromkeys(TO_REALTIME, ask),
+            Heartbeat: lambda beat, now: self._deliver[other](
+                beat, now
+            ),  # no need to model its way
+            SendData: lambda output, now: network.send_data(side, output.data, now),
+            SendFrame: lambda output, now: self._send_frame(index, output.frame, now),
+            SendDatagram: send_datagram,
+            Connect: lambda output, now: network.connect(side, peer, now),
+            CloseConnection: lambda output, now: network.close(side, now),
+        }
 
         def carry_out(output: Output, now: float) -> None:
-            if type(output) is Heartbeat:  # decides nothing: no need to model its way
-                self._deliver[other](output, now)
-                return
-            if type(output) in to_realtime:
-                self.loop.call_at(now + IPC_S, partial(self._deliver[other], output))
-                return
-            match output:
-                case SendData():
-                    self.network.send_data(side, output.data, now)
-                case SendFrame():
-                    self._send_frame(index, output.frame, now)
-                case SendDatagram():
-                    to = None if output.to is None else output.to[0]
-                    self.network.send_datagram(side, output.data, to, now)
-                case Connect():
-                    self.network.connect(side, peer, now)
-                case CloseConnection():
-                    self.network.close(side, now)
+            act = acts.get(type(output))
+            if act is not None:
+                act(output, now)
 
         core.heartbeat_s = BEAT_S
         return HangingNode(f"{side}.communication", core, carry_out, self._record, self.silent)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from controller.report import side
 from controller.signals import (
+    BcbToggled,
     CloseContactors,
     EvseInputs,
     InletPilotChanged,
@@ -30,6 +31,7 @@ from controller.signals import (
     PilotChanged,
     SdpFailed,
     SeccDiscovered,
+    SequenceTimed,
     SessionEnded,
     SetDuty,
     SetS2,
@@ -79,10 +81,21 @@ def _mac(mac: bytes) -> str:
 
 
 EVENTS: dict[type[Any], Callable[[Any], str]] = {
-    PilotChanged: lambda e: f"pilot {e.state.value}, {e.high_v:.1f} V, duty {e.duty:.0%}",
+    PilotChanged: lambda e: (
+        f"pilot {e.state.value}, {e.high_v:.1f} V, duty {e.duty:.0%}"
+        + (f": {e.fault.value}" if e.fault.value else "")
+        + (f"; oscillator held: {e.held}" if e.held and e.held != e.fault.value else "")
+    ),
+    BcbToggled: lambda e: f"vehicle toggled B-C-B, {e.duration_s * 1000:.0f} ms (no. {e.count})",
+    SequenceTimed: lambda e: (
+        f"Table A.6 sequence {e.number}, {e.what}: {e.took_s * 1000:.0f} ms"
+        + ("" if e.kept else f", limit {e.limit_s:g} s NOT KEPT")
+    ),
     InletPilotChanged: lambda e: (
         f"inlet {'plugged' if e.plugged else 'empty'}, duty {e.duty:.0%}"
         + (", digital communication" if e.digital else "")
+        + (", latch button pressed" if e.button else "")
+        + (f": {e.fault}" if e.fault else "")
     ),
     SetDuty: lambda e: f"drives the pilot at {e.duty:.0%}",
     SetS2: lambda e: f"S2 {'closed' if e.closed else 'open'}",

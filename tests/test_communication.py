@@ -20,6 +20,7 @@ from controller.config import CarConfig, ChargerConfig, PlcSection
 from controller.realtime import HEARTBEAT_TIMEOUT_S
 from controller.signals import (
     AnswerMeasured,
+    ChargeRequest,
     ConnectionLost,
     ConnectionMade,
     ControlPilotState,
@@ -111,9 +112,9 @@ def test_a_changed_phase_is_told_at_once_and_first() -> None:
     core = charger()
     core.handle_timer(0.0)
     out = core.receive(PLUG, 0.001)
-    assert out[0] == Heartbeat(2, Phase.CONNECTED)
+    assert out[0] == Heartbeat(2, Phase.CONNECTED, 0.001)
     out = core.receive(PilotChanged(ControlPilotState.A1, 12.0, 12.0, 1.0, diode_ok=True), 0.002)
-    assert out[0] == Heartbeat(3, Phase.IDLE)
+    assert out[0] == Heartbeat(3, Phase.IDLE, 0.002)
 
 
 # --- routing -------------------------------------------------------------------------------------
@@ -168,17 +169,20 @@ BOTH: list[tuple[Output, set[str]]] = [
     (StartSlac(), {"slac"}),
     (V2gPhaseChanged(Phase.CHARGE), {"station"}),
     (V2gEnded("x", normal=True), {"station"}),
-    (StopRequest("x"), {"session", "station"}),
     (StationChanged("x"), set()),
 ]
 EVSE: list[tuple[Output, set[str]]] = [
     (PLUG, {"station", "slac", "session"}),
     (REALTIME_GONE, {"station", "session"}),
     (EmergencyStop("x"), {"session"}),
+    (StopRequest("x"), {"session", "station"}),
     (DIGITAL, set()),
 ]
 PEV: list[tuple[Output, set[str]]] = [
-    (DIGITAL, {"station", "session"}),
+    (DIGITAL, {"station", "session", "wake"}),
+    (ChargeRequest(), {"station", "wake"}),
+    (SessionEnded("x", normal=True), {"wake"}),
+    (StopRequest("x"), {"session", "station", "wake"}),
     (SeccDiscovered(ADDRESS, 50000, tls=False), {"session"}),
     (SdpFailed("x"), {"station"}),
     (REALTIME_GONE, {"session"}),
@@ -197,12 +201,13 @@ def test_who_hears_what(
     ears: set[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    heard = {name: Ear() for name in PARTS}
+    heard = {name: Ear() for name in (*PARTS, "wake")}
 
     def instead(self: Communication, routes: dict[type[Output], tuple[Any, ...]]) -> None:
-        names = {id(getattr(self, name)): name for name in PARTS}
-        for name in PARTS:
+        names = {id(getattr(self, name)): name for name in heard if hasattr(self, name)}
+        for name in names.values():
             setattr(self, name, heard[name])
+        self.others = tuple(heard[names[id(core)]] for core in self.others)
         original(self, {t: tuple(heard[names[id(c)]] for c in cs) for t, cs in routes.items()})
 
     original = Communication.__init__
@@ -254,9 +259,11 @@ def test_only_requests_go_to_realtime() -> None:
     assert {t.__name__ for t in TO_REALTIME} == {
         "Heartbeat",
         "DutyRequest",
+        "CurrentRequest",
         "OutputRequest",
         "ContactorRequest",
         "S2Request",
+        "WakeRequest",
         "ResetRequest",
     }
 

@@ -128,7 +128,7 @@ CURVE = "[battery]\nvoltage_v = "
         (
             CarConfig,
             "[boat]\n",
-            "[boat]: unknown section; allowed: car, battery, plc, slac, realtime",
+            "[boat]: unknown section; allowed: car, onboard, inlet, battery, plc, slac, realtime",
         ),
         (CarConfig, "[batery]\n", '[batery]: unknown section; did you mean "battery"? allowed'),
         (CarConfig, "car = 3\n", "car: must be a section, written as [car]"),
@@ -182,6 +182,18 @@ def test_mistakes(cls: type[Any], text: str, complaint: str) -> None:
             "[charger]\nminimum_current_a = 10\nmaximum_current_a = 5\n",
             "charger: minimum_current_a must be below maximum_current_a",
         ),
+        (ChargerConfig, "[ac]\nphases = 2\n", "ac: phases must be 1 or 3"),
+        (
+            ChargerConfig,
+            "[ac]\nmaximum_current_a = 33\n",
+            r"ac: maximum_current_a \(33\) must not exceed the rating of the fixed cable, "
+            r"cable_current_a \(32\)",
+        ),
+        (
+            ChargerConfig,
+            '[ac]\nconnector = "socket"\nmaximum_current_a = 63.1\n',
+            r"ac: maximum_current_a \(63.1\) must not exceed 63, the largest cable for a socket",
+        ),
         (
             CarConfig,
             "[battery]\nmaximum_voltage_v = 408\n",
@@ -192,6 +204,22 @@ def test_mistakes(cls: type[Any], text: str, complaint: str) -> None:
 def test_contradictions(cls: type[Any], text: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=f"^my.toml: {complaint}$"):
         parse(cls, text, "my.toml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "maximum_current_a = 80\ncable_current_a = 80\n",
+        'connector = "socket"\nmaximum_current_a = 63\n',
+        "maximum_current_a = 6\ncable_current_a = 6\nphases = 1\n",
+    ],
+)
+def test_ac_at_the_bounds_of_its_cable(text: str) -> None:
+    assert parse(ChargerConfig, f"[ac]\n{text}", "my.toml").ac.maximum_current_a > 0
+
+
+def test_a_charger_is_dc_by_default() -> None:
+    assert ChargerConfig().charger.mode == "dc"
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -259,3 +287,13 @@ def test_the_reference_writes_what_differs_from_the_default_type(tmp_path: Path)
     text = reference(ChargerConfig)
     assert "period_s = 0.005" in text
     assert 'modem = "homeplug"' in text
+
+
+def test_the_inlets_connector_and_waking() -> None:
+    assert CarConfig().inlet.connector == "ccs2"
+    assert CarConfig().car.wake_charger is False
+    car = parse(CarConfig, write("inlet", "connector", "ccs1"), "car.toml")
+    assert car.inlet.connector == "ccs1"
+    assert parse(CarConfig, write("car", "wake_charger", True), "car.toml").car.wake_charger
+    with pytest.raises(ConfigError, match=r'inlet.connector = .*"ccs1", "ccs2"'):
+        parse(CarConfig, write("inlet", "connector", "chademo"), "car.toml")

@@ -18,6 +18,7 @@ from controller.signals import (
     IsolationStatus,
     Permits,
     Phase,
+    PilotFault,
     ResetRequest,
 )
 
@@ -29,6 +30,7 @@ CHARGING = Snapshot(
     now=NOW,
     pilot=P.C2,
     pilot_age_s=0.0,
+    pilot_power_s=1.0,
     diode_ok=True,
     heartbeat_age_s=0.02,
     believed_phase=Phase.CHARGE,
@@ -155,6 +157,19 @@ ROWS: list[tuple[str, dict[str, object], tuple[bool, bool]]] = [
     ("ventilation", {"pilot": P.D2}, NEITHER),
     ("pilot E", {"pilot": P.E}, NEITHER),
     ("pilot F", {"pilot": P.F}, NEITHER),
+    ("pilot fault", {"pilot_fault": PilotFault.SHORT}, NEITHER),
+    ("pilot fault", {"pilot_fault": PilotFault.RANGE}, NEITHER),
+    ("pilot fault", {"pilot_fault": PilotFault.SUPPLY}, NEITHER),
+    ("pilot fault", {"pilot_fault": PilotFault.DIODE}, NEITHER),
+    ("pilot fault", {"pilot_fault": PilotFault.NEGATIVE_SUPPLY}, NEITHER),
+    ("pilot fault", {"pilot_fault": PilotFault.SHORT, "pilot": P.E}, NEITHER),
+    ("pilot fault", {"pilot_fault": PilotFault.SUPPLY, "pilot": P.F}, NEITHER),
+    ("", {"pilot_fault": PilotFault.VENTILATION}, GRANTED),  # a matter of state D alone
+    ("pilot open", {"pilot_fault": PilotFault.OPEN, "pilot": P.A2}, NEITHER),
+    ("toggle", {"pilot_power_s": 0.449}, NEITHER),
+    ("", {"pilot_power_s": 0.45}, GRANTED),
+    ("toggle", {"pilot_power_s": nan}, NEITHER),
+    ("toggle", {"pilot_power_s": -1.0}, NEITHER),
     ("", {"pilot_age_s": 0.05}, GRANTED),
     ("pilot stale", {"pilot_age_s": 0.051}, NEITHER),
     ("", {"pilot_age_s": -0.005}, GRANTED),
@@ -212,7 +227,44 @@ def test_each_row(name: str, changes: dict[str, object], expected: tuple[bool, b
 
 
 def test_each_row_of_the_table_is_tested() -> None:
-    assert {name for name, _, _ in ROWS} - {""} == {rule.name for rule in RULES}
+    apart = {"over-voltage lasts"}
+    assert {name for name, _, _ in ROWS} - {""} | apart == {rule.name for rule in RULES}
+
+
+def test_an_over_voltage_that_lasts_is_an_emergency() -> None:
+    run = Run()
+    high = replace(CHARGING, voltage_v=430.0)
+    run.see(high, 2.4)
+    report = run.interlock.report
+    assert (report.latched, report.emergency) == (
+        "output voltage 430 V is above the vehicle's maximum",
+        False,
+    )
+    run.see(high, 0.2)
+    report = run.interlock.report
+    assert report.emergency
+    assert "is above" in report.latched  # the first reason stays
+    assert both(run.permits) == NEITHER
+
+
+def test_an_over_voltage_that_went_in_time_is_an_error_only() -> None:
+    run = Run()
+    run.see(replace(CHARGING, voltage_v=430.0), 2.0)
+    run.see(CHARGING, 10.0)
+    assert run.interlock.report.latched
+    assert not run.interlock.report.emergency
+
+
+@pytest.mark.parametrize("fault", interlock.HOLDING_FAULTS)
+def test_a_pilot_fault_holds_until_unplugged(fault: PilotFault) -> None:
+    run = Run()
+    run.see(replace(CHARGING, pilot_fault=fault), 0.01)
+    assert both(run.see(CHARGING, 5.0)) == NEITHER
+    assert run.interlock.report.latched == fault.value
+    assert not run.interlock.report.emergency
+    run.see(replace(UNPLUGGED, pilot_fault=fault))
+    assert run.interlock.report.latched == ""
+    assert both(run.see(CHARGING)) == GRANTED
 
 
 @pytest.mark.parametrize(
@@ -398,7 +450,8 @@ def test_a_report_changes_only_with_its_content() -> None:
 
 def test_each_reason_is_a_sentence_for_people() -> None:
     for rule in RULES:
-        told = rule.reason.format(s=replace(CHARGING, contactor_fault="contactor welded"))
+        seen = replace(CHARGING, contactor_fault="contactor welded", pilot_fault=PilotFault.SHORT)
+        told = rule.reason.format(s=seen)
         assert len(told) > 15
         assert "{" not in told
         assert rule.latches or "{" not in rule.reason, "a reason that changes floods the log"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.cp.proximity import Connector
 from controller.interlock_vehicle import PILOT_LOST_GRACE_S
 from controller.realtime import (
     HEARTBEAT_TIMEOUT_S,
@@ -44,6 +45,7 @@ from controller.signals import (
     SetS2,
     StartIsolationTest,
     StationChanged,
+    WakeRequest,
 )
 
 STEP_S = 0.005
@@ -301,6 +303,42 @@ def test_after_the_loss_of_communication_nothing_is_wanted_any_more() -> None:
     assert of(CloseContactors, charger.run(3.0)) == []
 
 
+def test_a_new_communication_process_is_told_everything() -> None:
+    charger = Charger()
+    charger.cable_check()
+    charger.run(1.0)
+    told = charger.core.communication_found(charger.now)
+    assert not [o for o in told if isinstance(o, CloseContactors)]
+    kinds = [type(o) for o in told]
+    assert kinds[-3:] == [PilotChanged, PowerReport, InterlockReport]
+    report = told[-1]
+    assert isinstance(report, InterlockReport)
+    assert not report.close_contactors
+    assert any(isinstance(o, OpenContactors) for o in told)  # whose end nobody noticed
+    charger.obey(told)
+    charger.sequence = 0
+    assert of(CloseContactors, charger.run(3.0)) == []
+
+
+def test_a_first_communication_process_is_told_what_is_known() -> None:
+    charger = Charger()
+    assert [type(o) for o in charger.core.communication_found(0.0)] == [InterlockReport]
+    charger.run(0.2)
+    told = charger.core.communication_found(charger.now)
+    assert [type(o) for o in told][-3:] == [PilotChanged, PowerReport, InterlockReport]
+
+
+def test_an_old_phase_does_not_survive_its_process() -> None:
+    charger = Charger()
+    charger.cable_check()
+    charger.obey(charger.core.communication_found(charger.now))
+    charger.beating = None
+    charger.feed(Heartbeat(0, Phase.IDLE))
+    charger.run(0.02)
+    reports = [o for o in charger.out if isinstance(o, InterlockReport)]
+    assert "the session is in a phase without power" in reports[-1].reasons
+
+
 # --- reports and limits --------------------------------------------------------------------------
 
 
@@ -372,6 +410,8 @@ class Vehicle:
         self.now = 100.0
         self.duty, self.plugged, self.high_v = 0.05, True, 9.0
         self.report = VEHICLE
+        self.ohm: float | None = None
+        self.chain_open = False
         self.closed = False
         self.s2 = False
         self.beating: Phase | None = Phase.PRE_CHARGE
@@ -401,9 +441,12 @@ class Vehicle:
                 self.feed(Heartbeat(self.sequence, self.beating))
             self.feed(
                 PevInputs(
-                    InletSample(self.high_v, self.duty, self.plugged, self.now),
+                    InletSample(
+                        self.high_v, self.duty, self.plugged, self.now, proximity_ohm=self.ohm
+                    ),
                     ContactorReading(self.closed, self.now),
                     replace(self.report, contactors_closed=self.closed, taken_at=self.now),
+                    self.chain_open,
                 )
             )
         return self.out[before:]
@@ -499,3 +542,77 @@ def test_the_vehicles_reset_needs_an_empty_inlet() -> None:
     vehicle.charge()
     assert vehicle.core.receive(ResetRequest(), vehicle.now) == []
     assert vehicle.closed
+
+
+def test_a_new_process_of_the_vehicle_is_told_everything() -> None:
+    vehicle = Vehicle()
+    assert [type(o) for o in vehicle.core.communication_found(0.0)] == [InterlockReport]
+    vehicle.charge()
+    told = vehicle.core.communication_found(vehicle.now)
+    assert [type(o) for o in told][-3:] == [InletPilotChanged, InletReport, InterlockReport]
+    assert SetS2(False) in told
+    pilot = told[-3]
+    assert isinstance(pilot, InletPilotChanged)
+    assert (pilot.plugged, pilot.digital) == (True, True)
+    vehicle.obey(told)
+    vehicle.sequence = 0
+    assert of(CloseContactors, vehicle.run(1.0)) == []
+    assert not vehicle.closed
+
+
+def test_the_vehicle_wakes_a_charger_with_one_toggle() -> None:
+    vehicle = Vehicle()
+    vehicle.duty, vehicle.beating = 1.0, Phase.CONNECTED
+    vehicle.run(0.2)
+    vehicle.feed(WakeRequest())
+    assert vehicle.s2
+    before = len(vehicle.out)
+    vehicle.high_v = 6.0
+    vehicle.run(0.25)
+    assert vehicle.s2
+    vehicle.run(0.1)
+    assert not vehicle.s2
+    assert of(SetS2, vehicle.out[before:]) == [SetS2(False)]
+    assert not vehicle.closed
+
+
+def test_a_toggle_ends_when_communication_falls_silent() -> None:
+    vehicle = Vehicle()
+    vehicle.duty, vehicle.beating = 1.0, Phase.CONNECTED
+    vehicle.run(0.2)
+    vehicle.feed(WakeRequest())
+    vehicle.beating = None
+    vehicle.run(HEARTBEAT_TIMEOUT_S + 0.01)
+    assert not vehicle.s2
+
+
+def test_the_vehicles_hardware_chain_withholds() -> None:
+    vehicle = Vehicle()
+    vehicle.charge()
+    assert vehicle.closed
+    vehicle.chain_open = True
+    vehicle.run(0.05)
+    assert not vehicle.closed
+    assert "the hardware interlock has tripped" in vehicle.core.interlock.report.reasons
+
+
+def test_an_inlet_that_is_faulty_withholds() -> None:
+    vehicle = Vehicle()
+    vehicle.core = PevRealtime(Connector.CCS1)
+    vehicle.ohm = 150.0
+    vehicle.charge()
+    assert vehicle.closed
+    vehicle.ohm = 20.0
+    vehicle.run(0.3)
+    assert not vehicle.closed
+    assert not vehicle.s2
+    assert "the inlet is faulty: proximity (PP) or S2" in vehicle.core.interlock.report.reasons
+
+
+def test_nothing_closes_while_the_button_is_pressed() -> None:
+    vehicle = Vehicle()
+    vehicle.core = PevRealtime(Connector.CCS1)
+    vehicle.ohm = 480.0
+    vehicle.charge()
+    assert not vehicle.closed
+    assert not vehicle.s2

@@ -9,6 +9,7 @@ import pytest
 
 from controller.recorder import CYCLIC, FOLD_S, Recorder
 from controller.signals import (
+    AcReading,
     CableCheckState,
     ContactorReading,
     EvseInputs,
@@ -37,6 +38,8 @@ EVSE = EvseInputs(
     IsolationReading(1e6, True, 0.0),
     ENVELOPE,
 )
+AC = AcReading(220.0, False, True, 3, 16.0, 0.0)
+AC_EVSE = replace(EVSE, ac=AC)
 PEV = PevInputs(InletSample(6.0, 0.05, True, 0.0), ContactorReading(True, 0.0), VEHICLE)
 POWER = PowerReport(
     400.0, 100.0, 0.0, True, True, CableCheckState.PASSED, IsolationStatus.VALID, ENVELOPE, True
@@ -91,6 +94,17 @@ def test_other_items_are_written_as_they_come() -> None:
             {"output": OutputReading(400.0, 100.0, 1.0)},
             {"output": OutputReading(400.0, 100.0, 1.0, valid=False)},
         ),
+        (EVSE, {"pilot": PilotSample(6.1, -11.9, 1.0)}, {"chain_open": True}),
+        (
+            AC_EVSE,
+            {"ac": replace(AC, current_a=16.4, taken_at=1.0)},
+            {"ac": replace(AC, rcd_tripped=True)},
+        ),
+        (AC_EVSE, {"ac": replace(AC, cable_ohm=215.0)}, {"ac": replace(AC, cable_ohm=680.0)}),
+        (AC_EVSE, {"ac": replace(AC, power_w=1e4)}, {"ac": replace(AC, live_behind=False)}),
+        (AC_EVSE, {"ac": replace(AC, taken_at=9.0)}, {"ac": replace(AC, phases=2)}),
+        (AC_EVSE, {"ac": replace(AC, taken_at=9.0)}, {"ac": replace(AC, valid=False)}),
+        (AC_EVSE, {"ac": replace(AC, taken_at=9.0)}, {"ac": replace(AC, current_a=17.0)}),
         (
             PEV,
             {"pilot": InletSample(6.1, 0.051, True, 1.0)},

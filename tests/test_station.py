@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from controller.cp.timing import T_HOLD_X1_S
 from controller.signals import (
     DUTY_DIGITAL,
     DUTY_STEADY_HIGH,
     DUTY_STEADY_LOW,
+    ChargeRequest,
     ConnectionMade,
     ControlPilotState,
     DutyRequest,
@@ -36,7 +38,6 @@ from controller.signals import (
 )
 from controller.slac.timing import (
     C_SEQU_RETRY,
-    T_CONN_INIT_HLC_S,
     T_STEP_EF_S,
     TT_MATCH_JOIN_S,
 )
@@ -76,6 +77,10 @@ OUT, IN, DIGITAL = (
     InletPilotChanged(True, 1.0, digital=False),
     InletPilotChanged(True, 0.05, digital=True),
 )
+LOST = InletPilotChanged(True, 0.0, digital=False)
+PRESSED = InletPilotChanged(True, 0.05, digital=True, button=True)
+BROKEN = InletPilotChanged(True, 0.05, digital=False, fault="proximity: 5 Ohm")
+WANTED = ChargeRequest()
 TIMEOUT = None
 """Stands for the state's deadline."""
 
@@ -129,7 +134,7 @@ EVSE_NEXT: dict[EvseState, dict[str, EvseState]] = {
     E.ENDED: GONE,
 }
 EVSE_TIMEOUT = {
-    E.RESUMING: (T_CONN_INIT_HLC_S, E.MATCHING),
+    E.RESUMING: (T_HOLD_X1_S, E.MATCHING),
     E.STEPPING: (T_STEP_EF_S, E.RESUMING),
     E.JOINING: (TT_MATCH_JOIN_S, E.STEPPING),
     E.WAITING: (V2G_SECC_COMMUNICATION_SETUP_S, E.ENDED),
@@ -151,6 +156,10 @@ EVSE_WAY: dict[EvseState, list[Output]] = {
 PEV_SIGNALS: dict[str, Output] = {
     "out": OUT,
     "in": IN,
+    "lost": LOST,
+    "broken": BROKEN,
+    "pressed": PRESSED,
+    "wanted": WANTED,
     "digital": DIGITAL,
     "matched": MATCHED,
     "slac failed": SLAC_FAILED,
@@ -165,9 +174,10 @@ PEV_SIGNALS: dict[str, Output] = {
     "phase": PHASE,
     "fault": FAULT,
 }
-PILOT = {"out": P.UNPLUGGED, "in": P.WAITING}
+THERE = {"in": P.WAITING, "lost": P.WAITING, "broken": P.WAITING}
+PILOT = {"out": P.UNPLUGGED, **THERE}
 PEV_NEXT: dict[PevState, dict[str, PevState]] = {
-    P.UNPLUGGED: {"in": P.WAITING, "digital": P.MATCHING},
+    P.UNPLUGGED: {**THERE, "digital": P.MATCHING, "pressed": P.WAITING},
     P.WAITING: {"out": P.UNPLUGGED, "digital": P.MATCHING, "stop": P.ENDED},
     P.MATCHING: {
         **PILOT,
@@ -186,9 +196,10 @@ PEV_NEXT: dict[PevState, dict[str, PevState]] = {
         "stop": P.ENDED,
     },
     P.CONNECTED: {"out": P.UNPLUGGED, "normal": P.ENDED, "abnormal": P.ENDED},
-    P.UNMATCHED: {"out": P.UNPLUGGED, "in": P.WAITING, "stop": P.ENDED},
-    P.ENDED: {"out": P.UNPLUGGED},
+    P.UNMATCHED: {**PILOT, "stop": P.ENDED, "wanted": P.MATCHING},
+    P.ENDED: {"out": P.UNPLUGGED, "wanted": P.MATCHING},
 }
+SESSION = (P.MATCHING, P.JOINING, P.DISCOVERING, P.CONNECTED)
 PEV_WAY: dict[PevState, list[Output]] = {
     P.UNPLUGGED: [],
     P.WAITING: [IN],
@@ -245,7 +256,10 @@ def test_vehicle(state: PevState, name: str) -> None:
     out = station.receive_signal(PEV_SIGNALS[name], 50.0)
     expected = PEV_NEXT[state].get(name, state)
     assert station.state is expected
-    if expected is state:
+    if name == "pressed" and state in SESSION:
+        assert out == [StopRequest("the button of the connector's latch was pressed")]
+        assert station.next_timer() == deadline
+    elif expected is state:
         assert out == []
         assert station.next_timer() == deadline
     else:
@@ -323,6 +337,49 @@ def test_charger_asks(state: EvseState, signal: Output, out: list[Output]) -> No
     station = EvseStation()
     go(station, EVSE_WAY[state])
     assert station.receive_signal(signal, 50.0)[:-1] == out
+
+
+@pytest.mark.parametrize(
+    ("signal", "reason"),
+    [
+        (IN, "charger withdrew its 5 % pilot"),
+        (LOST, "control pilot lost"),
+        (BROKEN, "proximity: 5 Ohm"),
+        (OUT, "unplugged"),
+    ],
+)
+def test_the_vehicle_says_how_the_pilot_went(signal: Output, reason: str) -> None:
+    station = PevStation()
+    go(station, [*PEV_WAY[P.JOINING], signal])
+    assert station.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("slac", "state", "pilot_before", "expected", "asks"),
+    [
+        (True, P.ENDED, IN, P.WAITING, []),
+        (True, P.ENDED, DIGITAL, P.MATCHING, [StartSlac()]),
+        (False, P.ENDED, IN, P.WAITING, []),
+        (False, P.ENDED, DIGITAL, P.DISCOVERING, [StartSdp()]),
+        (True, P.UNMATCHED, DIGITAL, P.MATCHING, [StartSlac()]),
+    ],
+)
+def test_a_driver_who_wants_to_charge_again(
+    slac: bool, state: PevState, pilot_before: Output, expected: PevState, asks: list[Output]
+) -> None:
+    station = PevStation(slac=slac)
+    go(station, PEV_WAY[state] if slac else [DIGITAL, MADE, ABNORMAL])
+    go(station, [pilot_before])
+    assert station.state is state
+    assert station.receive_signal(WANTED, 60.0) == [*asks, StationChanged(expected.value, "")]
+    assert (station.reason, station.ended, station.phase) == ("", False, Phase.CONNECTED)
+
+
+def test_a_button_while_the_connector_is_pushed_in_ends_nothing() -> None:
+    station = PevStation()
+    go(station, [PRESSED])
+    assert station.state is P.WAITING
+    assert station.receive_signal(DIGITAL, 11.0)[0] == StartSlac()
 
 
 VEHICLE_OFF = [S2Request(closed=False), WatchLink(on=False), StopSlac(), StopSdp()]
@@ -427,7 +484,7 @@ def test_slac_is_tried_again_and_then_given_up() -> None:
         assert due == 1.0 + T_STEP_EF_S
         out = station.handle_timer(due)
         assert out == [DutyRequest(DUTY_STEADY_HIGH), StationChanged("steady pilot after F", "")]
-        out = station.handle_timer(due + T_CONN_INIT_HLC_S)
+        out = station.handle_timer(due + T_HOLD_X1_S)
         assert out == [DutyRequest(DUTY_DIGITAL), StartSlac(), StationChanged("matching", "")]
     out = station.receive_signal(SLAC_FAILED, 100.0)
     assert station.state is E.ENDED

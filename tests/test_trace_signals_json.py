@@ -73,7 +73,10 @@ def test_there_and_back(cls: type, data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     ("signal", "expected"),
     [
-        (Heartbeat(7, Phase.PRE_CHARGE), '{"type":"Heartbeat","sequence":7,"phase":"PRE_CHARGE"}'),
+        (
+            Heartbeat(7, Phase.PRE_CHARGE, 1.5),
+            '{"type":"Heartbeat","sequence":7,"phase":"PRE_CHARGE","sent_at":1.5}',
+        ),
         (SendFrame(b"\x00\xff"), '{"type":"SendFrame","frame":"00ff"}'),
         (SendDatagram(b"", None), '{"type":"SendDatagram","data":"","to":null}'),
         (SendDatagram(b"", ("::1", 9)), '{"type":"SendDatagram","data":"","to":["::1",9]}'),

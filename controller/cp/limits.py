@@ -16,6 +16,11 @@ NEGATIVE_PEAK_V = (-13.0, -11.0)
 """The low phase with the vehicle's diode in place (Table A.4: -12 V +-1 V). Without a diode it
 mirrors the high phase (-9 V), with a short circuit it is near 0 V: both are outside."""
 
+RANGE_V = (-13.0, 13.0)
+"""What a generator of +-12 V can make (+-0.6 V, and the accuracy of the measurement)."""
+MIRROR_V = 1.2
+"""chargebyte: high and low phase whose sum is this small are the same load both ways: no diode."""
+
 # Generator and circuit: CharIN design guide for CCS, pilot slide; IEC 61851-1 Table A.2.
 GENERATOR_V = 12.0
 SOURCE_OHM = 1000.0
@@ -41,7 +46,14 @@ MAXIMUM_DUTY = 0.96
 DUTY_CHANGE = 0.005
 """Smaller changes of the measured duty are noise: the standard's pulse tolerance is 25 us, and
 the smallest step that means another current (1 A) is 1.7 %."""
+FREQUENCY_HZ = (980.0, 1020.0)
+"""1000 Hz +-2 % (CharIN design guide for CCS; EVerest's bring-up guide): else it is no pilot."""
+FREQUENCY_ERROR_HZ = 0.5
+"""What the vehicle's own measurement may be wrong by: 5 us in eleven cycles."""
 
 INLET_PRESENT_V = 1.5
 """Vehicle: a high phase (behind the diode) below this is no pilot; 3 V - 0.7 V is the lowest."""
 INLET_HIGHEST_V = 13.0
+S2_SPLIT_V = 6.7
+"""Vehicle: a high phase above this is state B, below it C or D, behind the diode. At the charger B
+is 8.4 V or more and C 6.5 V or less (SAE J1772), the diode takes 0.55 to 0.85 V."""

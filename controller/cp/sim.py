@@ -12,6 +12,7 @@ from enum import Enum
 from math import exp
 
 from controller.cp import limits
+from controller.cp.proximity import OPEN_OHM
 from controller.plc.sim import noise_of
 from controller.signals import (
     DUTY_STEADY_HIGH,
@@ -36,8 +37,9 @@ class Diode(Enum):
 class PilotCircuit:
     """One charger's pilot, one cable, one vehicle; set the attributes, then read the samples.
 
-    Faults: `short_ohm` from CP to PE, `diode`, `wire_open` (CP broken, PP still there),
-    `supply_v` (generator's positive supply), `negative_supply_v`.
+    `proximity_ohm` is the plug's resistor (None: the vehicle sees only whether it is plugged).
+    Faults: `frequency_hz` of the oscillator, `short_ohm` from CP to PE, `diode`, `wire_open` (CP
+    broken, PP still there), `supply_v` (generator's positive supply), `negative_supply_v`.
     """
 
     def __init__(
@@ -47,6 +49,8 @@ class PilotCircuit:
         self._noise_v = noise_v
         self._levels: tuple[float, float, float] | None = None
         self.duty: DutyCycle = DUTY_STEADY_HIGH
+        self.frequency_hz = 1000.0
+        self.proximity_ohm: float | None = None
         self.plugged = False
         self.s2_closed = False
         self.r3_ohm = limits.R3_VENTILATION_OHM if ventilation else limits.R3_OHM
@@ -73,7 +77,10 @@ class PilotCircuit:
         _, _, inlet_v = self._levels or self._work_out()
         duty = self.duty if inlet_v >= limits.INLET_PRESENT_V else DUTY_STEADY_LOW
         inlet_v += next(self._noise) * self._noise_v
-        return InletSample(max(0.0, inlet_v), duty, self.plugged, now)
+        ohm = self.proximity_ohm
+        if ohm is not None and not self.plugged:
+            ohm = OPEN_OHM
+        return InletSample(max(0.0, inlet_v), duty, self.plugged, now, self.frequency_hz, ohm)
 
     @property
     def peaks(self) -> tuple[float, float]:

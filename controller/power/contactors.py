@@ -1,10 +1,11 @@
-"""A pair of DC contactors (core): closed only with a permit, and watched by their feedback.
+"""Contactors (core): closed only with a permit, and watched by their feedback.
 
 Theory of operation. A request and a permit close; losing either opens with the very next call.
-Closing onto a voltage is refused: the charger's side waits until its output is below 60 V, the
-vehicle's until inlet and battery differ by less than 20 V. Every command must show in the mirror
-contacts in time; one that does not, or a contact that moves by itself, is a fault that stays until
-`reset` (a welded contact does not heal): the coils are off from then on.
+DC contactors refuse to close onto a voltage: the charger's side waits until its output is below
+60 V, the vehicle's until inlet and battery differ by less than 20 V. The contactor of the mains
+closes onto 230 V always; it rests 10 s between opening and closing. Every command must show in the
+mirror contacts in time; one that does not, or a contact that moves by itself, is a fault that stays
+until `reset` (a welded contact does not heal): the coils are off from then on.
 
 The feedback is debounced by time. A reading that is not valid never confirms anything; while the
 contactors ought to be closed it counts as open after 100 ms.
@@ -41,6 +42,8 @@ FEEDBACK_LOST_S = 0.1
 RECLOSE_S = 2.0
 """Least time between opening and closing; chargebyte holds 10 s for mains contactors, a DC output
 that is off and below 60 V spares the contacts, so the default is shorter."""
+MAINS_RECLOSE_S = 10.0
+"""The same for the mains contactor of an AC charger (chargebyte)."""
 VEHICLE_DIFFERENCE_V = 20.0
 """CharIN design guide t7: the vehicle closes when the difference is below 20 V."""
 VOLTAGE_STALE_S = 0.5
@@ -52,6 +55,11 @@ class Side(Enum):
 
     CHARGER = "charger"
     VEHICLE = "vehicle"
+    MAINS = "mains"  # an AC charger's
+
+
+CLOSES_BELOW_V = {Side.CHARGER: SAFE_VOLTAGE_V, Side.VEHICLE: VEHICLE_DIFFERENCE_V}
+"""What DC contactors may close onto; those of the mains have no such bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +167,11 @@ class Contactors(TableMachine):
             return "no permit to close the contactors"
         if now < self._opened_at + self.config.reclose_s:
             return "contactors opened a moment ago"
+        limit_v = CLOSES_BELOW_V.get(self.config.side)
+        if limit_v is None:
+            return ""
         if not 0.0 <= now - self._difference_at <= VOLTAGE_STALE_S:
             return "no fresh voltage to close on"
-        limit_v = SAFE_VOLTAGE_V if self.config.side is Side.CHARGER else VEHICLE_DIFFERENCE_V
         if not self._difference_v < limit_v:
             return f"voltage across the contactors is not below {limit_v:.0f} V"
         return ""

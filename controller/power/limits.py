@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import inf
 
+from controller.frozen import quick
 from controller.signals import PowerEnvelope
 
 SAFE_VOLTAGE_V = 60.0
@@ -55,6 +56,8 @@ RAMP_STEP_S = 0.001
 # --- over-voltage, over-current -----------------------------------------------------------------
 OVER_VOLTAGE_S = 0.4
 """Table 104: above the vehicle's maximum for more than 400 ms: shut down."""
+OVER_VOLTAGE_EMERGENCY_S = 2.5
+"""CC.3.4.2: an over-voltage that lasts this long is an emergency."""
 OVER_VOLTAGE_MARGIN_V = 2.0
 """Own figure: a supply that regulates to exactly the maximum reads this much above it."""
 EMERGENCY_OVER_VOLTAGE_S = 0.009
@@ -85,6 +88,7 @@ PLAUSIBLE_CURRENT_A = (-20.0, 1500.0)
 NO_ENVELOPE = PowerEnvelope(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Clamped:
     """A set-point within the envelope, and what held it back."""

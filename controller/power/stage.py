@@ -65,6 +65,27 @@ class PowerStage(TableMachine):
     DEADLINE_S = DEADLINE_S
     ENDLESS = (S.OFF, S.READY, S.PRE_CHARGE, S.CHARGE, S.ABORTED)
     """States whose end the session or the interlock watches."""
+    __slots__ = (
+        "__dict__",
+        "_check_until",
+        "_contactors_closed",
+        "_contactors_open_since",
+        "_current_a",
+        "_good_samples",
+        "_isolation_at",
+        "_left",
+        "_permits",
+        "_ramp_at",
+        "_sent_at",
+        "cable_check",
+        "clamped",
+        "envelope",
+        "failure",
+        "isolation",
+        "reading",
+        "request",
+        "setpoint",
+    )
 
     state: S
 

@@ -23,6 +23,7 @@ from controller.machine import row
 from controller.plc import wire
 from controller.router import earliest
 from controller.signals import (
+    BcbToggled,
     LinkChanged,
     ModemFailed,
     ModemFound,
@@ -173,7 +174,7 @@ class EvseSlac(SlacCore):
                 self.start()
             case StopSlac():
                 self.stop()
-            case PilotChanged():
+            case PilotChanged() | BcbToggled():
                 self.toggles.receive_signal(signal, now)
             case ModemKeySet(nid=nid) if nid == self.nid:
                 self._key_set = True
@@ -434,4 +435,6 @@ class EvseSlac(SlacCore):
             reason = f"no vehicle completed matching ({self._asked} requests)"
         else:
             reason = "no vehicle asked for matching (no CM_SLAC_PARM.REQ)"
-        self.out.append(SlacFailed(f"{reason} within {timing.TT_EVSE_SLAC_INIT_S:.0f} s"))
+        self.out.append(
+            SlacFailed(f"{reason} within {timing.TT_EVSE_SLAC_INIT_S:.0f} s", begun=self._asked > 0)
+        )

@@ -178,6 +178,8 @@ class Evcc:
 
     def _receive_pilot(self, pilot: InletPilotChanged, now: float) -> list[Output]:
         self._plugged, self._digital = pilot.plugged, pilot.digital
+        if pilot.fault and self._connection is not EvccState.CLOSED:
+            return self._fail(pilot.fault, now)
         if self._talk is not None:
             outputs = self._talk.receive_pilot(pilot.plugged, pilot.digital, now)
             return self._noticing(outputs)

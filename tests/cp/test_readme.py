@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.cp import limits, timing
+from controller.cp import edges, limits, proximity, timing
 
 README = (Path(__file__).parents[2] / "controller" / "cp" / "README.md").read_text("utf-8")
 
@@ -36,8 +36,38 @@ def test_levels(letter: str, band: tuple[float, float]) -> None:
         f"judged {timing.DIODE_SETTLE_S * 1000:g} ms after",
         f"duty {limits.DIGITAL_DUTY[0]:.0%}".replace("%", ""),
         f">= {limits.INLET_PRESENT_V:g} V behind",
+        f"no edge for {edges.STEADY_US / 1000:g} ms",
+        f"shorter than {edges.GLITCH_US:g} us",
+        f"outside {limits.FREQUENCY_HZ[0]:g} to {limits.FREQUENCY_HZ[1]:g} Hz",
+        f"below {limits.S2_SPLIT_V:g} V) for {timing.S2_WRONG_S * 1000:g} ms",
+        f"a plug is in | {timing.PLUG_IN_S * 1000:g} ms",
+        f"or faulty | {timing.PLUG_OUT_S * 1000:g} ms",
+        f"{timing.S2_SETTLE_S * 1000:g} ms after it switched",
+        f"state C for {timing.WAKE_C_S * 1000:g} ms, {timing.WAKE_RETRY_S:g} s apart",
+        f"s apart, {timing.WAKE_TRIES} times",
+        f"T_conn_resume {timing.WAKE_PAUSE_S:g} s",
+        f"S2 closed for {timing.WAKE_C_S * 1000:g} ms",
+        f"`[car] wake_charger = true`, {timing.WAKE_AFTER_S:g} s after",
         f"without samples | {timing.INLET_STALE_S * 1000:g} ms",
     ],
 )
 def test_figures(text: str) -> None:
     assert text in README
+
+
+@pytest.mark.parametrize("connector", list(proximity.Connector))
+def test_bands_of_plugs(connector: proximity.Connector) -> None:
+    rows = [line.split("|") for line in README.splitlines() if line.startswith("|")]
+    column = list(proximity.Connector).index(connector) + 2
+    told = [row[column] for row in rows if len(row) == 5 and "Ohm" in row[column]]
+    bands = proximity.CODINGS[connector]
+    for low, high, plug in bands:
+        if plug is proximity.UNPLUGGED:
+            text = f"unplugged: {low:g} Ohm or more"
+        elif low == 0.0:
+            text = f"fault: up to {high:g} Ohm"
+        elif plug is proximity.FAULT:
+            continue
+        else:
+            text = f"{low:g} to {high:g} Ohm"
+        assert any(text in cell for cell in told), text

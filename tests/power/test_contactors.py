@@ -11,6 +11,7 @@ from controller.machine import lint_table
 from controller.power.contactors import (
     CLOSE_S,
     FEEDBACK_LOST_S,
+    MAINS_RECLOSE_S,
     OPEN_S,
     RECLOSE_S,
     Contactors,
@@ -30,6 +31,7 @@ from controller.signals import (
 )
 
 VEHICLE = ContactorsConfig(side=Side.VEHICLE)
+MAINS = ContactorsConfig(side=Side.MAINS, reclose_s=MAINS_RECLOSE_S)
 
 
 class Bench:
@@ -48,7 +50,7 @@ class Bench:
 
     def sense(self) -> None:
         c, now = self.contactors, self.now
-        if c.config.side is Side.CHARGER:
+        if c.config.side is not Side.VEHICLE:
             self.out += c.receive_sample(
                 OutputReading(self.voltage_v, 0.0, now, self.voltage_valid), now
             )
@@ -313,6 +315,35 @@ def test_at_rest_there_is_no_timer() -> None:
     contactors = Contactors()
     assert contactors.next_timer() is None
     assert contactors.handle_timer(9.0) == []
+
+
+# --- the mains contactor of an AC charger ---------------------------------------------------------
+
+
+def test_the_mains_contactor_closes_whatever_the_voltage() -> None:
+    bench = Bench(MAINS)
+    bench.voltage_v, bench.voltage_valid = 325.0, False
+    bench.close()
+
+
+def test_the_mains_contactor_without_permit_stays_open() -> None:
+    bench = Bench(MAINS)
+    bench.permitted = False
+    bench.want(True)
+    assert bench.run(1.0) == []
+    assert bench.contactors.waiting_for(bench.now) == "no permit to close the contactors"
+
+
+def test_the_mains_contactor_rests_ten_seconds() -> None:
+    bench = Bench(MAINS)
+    bench.close()
+    bench.want(False)
+    bench.closed = False
+    bench.run(0.1)
+    bench.want(True)
+    assert bench.run(MAINS_RECLOSE_S - 0.2) == []
+    assert bench.contactors.waiting_for(bench.now) == "contactors opened a moment ago"
+    assert CloseContactors() in bench.run(0.2)
 
 
 @pytest.mark.parametrize("reclose_s", [0.0, 60.0])

@@ -243,7 +243,7 @@ FAULTS = (
     Fault(
         "charger hangs",
         hang("evse"),
-        "did not answer|no charger|no powerline link|unplugged|refused|withdrew",
+        "did not answer|no charger|no powerline link|unplugged|refused|withdrew|lost its 5 % duty",
         heal=resume("evse"),
         inlet_s=3.5,
     ),

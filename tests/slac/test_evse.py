@@ -394,3 +394,4 @@ def test_run_that_never_matches_ends_with_its_reason() -> None:
     (failed,) = facts(car.wait(20.0), SlacFailed)
     assert isinstance(failed, SlacFailed)
     assert "no vehicle completed matching (1 requests)" in failed.reason
+    assert failed.begun

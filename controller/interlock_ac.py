@@ -1,0 +1,276 @@
+"""The AC charger's interlock (core): permits for the mains contactor.
+
+The counterpart of `interlock` for a charger without power electronics: what flows is decided by the
+vehicle, within what the pilot's duty offers; the charger only switches the mains. How rows are
+judged, and what latches, is told in `interlock_rules`.
+
+A vehicle gets the time to open S2 by itself when the oscillator stops (Table A.6 sequence 10.2):
+state C1 is no reason to open for 6 s, then the contactor opens under load. Everything else opens at
+once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+from controller.interlock_rules import (
+    CONTACTOR_DISAGREE_S,
+    CONTACTOR_STALE_S,
+    PILOT_STALE_S,
+    InterlockConfig,
+    Judge,
+    Rule,
+    Severity,
+    is_stale,
+)
+from controller.signals import (
+    ControlPilotState,
+    InterlockReport,
+    Permits,
+    Phase,
+    ResetRequest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STOP_GRACE_S = 6.0
+"""Oscillator off, and the vehicle stays in C1: open under load after this (IEC 61851-1 Table A.6
+sequence 10.2; the vehicle has to open S2 within 3 s)."""
+OVER_CURRENT_RATIO = 1.1
+OVER_CURRENT_MARGIN_A = 0.5
+OVER_CURRENT_S = 7.0
+"""More than (offered + 0.5 A) * 1.1 for 7 s (EVerest): the vehicle has 5 s to follow a new duty."""
+PHASE_LOST_S = 0.1
+"""Own figure: five periods of the mains; a dip is no loss."""
+AC_STALE_S = 0.5
+"""Own figure: RCD, phases and PP are read every period."""
+LEAST_OFFER_A = 6.0
+OFFER_TOLERANCE_A = 0.1
+PLAUSIBLE_A = (-1.0, 1000.0)
+MOST_PHASES = 3
+
+CLOSED_PHASES = (Phase.CHARGE, Phase.STOPPING)
+VENTILATED = (ControlPilotState.D1, ControlPilotState.D2)
+
+
+@dataclass(slots=True, kw_only=True)
+class AcSnapshot:
+    """Everything the AC charger's interlock looks at; the defaults are "nothing known"."""
+
+    now: float
+    pilot: ControlPilotState | None = None
+    pilot_age_s: float = inf
+    diode_ok: bool = False
+    heartbeat_age_s: float = inf
+    believed_phase: Phase = Phase.IDLE
+    offered_a: float = 0.0
+    """What the driven duty permits the vehicle to draw."""
+    allowed_a: float = 0.0
+    """The least of what charger, installation and cable carry; 0 while the cable is not known."""
+    contactors_commanded: bool = False
+    contactors_closed: bool = False
+    contactors_valid: bool = False
+    contactors_age_s: float = inf
+    contactor_fault: str = ""
+    emergency_stop: bool = True
+    hardware_interlock: bool = False
+    """The external hardware interlock is there (proved at start)."""
+    hardware_tripped: bool = False
+    rcd_tripped: bool = False
+    live_behind: bool = False
+    phases: int = 0
+    phases_needed: int = MOST_PHASES
+    current_a: float = 0.0
+    ac_age_s: float = inf
+    ac_valid: bool = False
+
+
+def over_current_limit_a(s: AcSnapshot) -> float:
+    """Highest current that is no fault."""
+    return (s.offered_a + OVER_CURRENT_MARGIN_A) * OVER_CURRENT_RATIO
+
+
+def _pilot_is(*names: str) -> Callable[[AcSnapshot, InterlockConfig], bool]:
+    states = tuple(p for p in ControlPilotState if p.value in names)
+    return lambda s, _: s.pilot in states
+
+
+def _implausible(s: AcSnapshot, _: InterlockConfig) -> bool:
+    return not (PLAUSIBLE_A[0] <= s.current_a <= PLAUSIBLE_A[1] and 0 <= s.phases <= MOST_PHASES)
+
+
+def _live_while_open(s: AcSnapshot, _: InterlockConfig) -> bool:
+    return s.live_behind and not s.contactors_commanded
+
+
+NO_HARDWARE: Rule[AcSnapshot] = Rule(
+    "bench mode",
+    lambda s, _: not s.hardware_interlock,
+    "no hardware interlock: the mains is not switched (bench mode)",
+)
+HARDWARE: Rule[AcSnapshot] = Rule(
+    "hardware", lambda s, _: s.hardware_tripped, "the hardware interlock has tripped"
+)
+PLAUSIBLE: Rule[AcSnapshot] = Rule("plausible", _implausible, "current or phases are not plausible")
+LIVE: Rule[AcSnapshot] = Rule(
+    "live", _live_while_open, "there is voltage behind the open contactor"
+)
+AC_STALE: Rule[AcSnapshot] = Rule(
+    "inputs stale",
+    lambda s, _: not s.ac_valid or is_stale(s.ac_age_s, AC_STALE_S),
+    "RCD, phases and PP are not known: their inputs are silent",
+)
+PHASES: Rule[AcSnapshot] = Rule(
+    "phases",
+    lambda s, _: s.phases < s.phases_needed,
+    "a mains phase is missing",
+    after_s=PHASE_LOST_S,
+)
+CABLE: Rule[AcSnapshot] = Rule(
+    "cable",
+    lambda s, _: not s.allowed_a > 0.0,
+    "no cable of known rating is in the socket (PP)",
+)
+HEARTBEAT: Rule[AcSnapshot] = Rule(
+    "heartbeat",
+    lambda s, c: is_stale(s.heartbeat_age_s, c.heartbeat_timeout_s),
+    "the communication process is silent",
+)
+
+RULES: tuple[Rule[AcSnapshot], ...] = (
+    Rule(
+        "emergency stop",
+        lambda s, _: s.emergency_stop,
+        "emergency stop is pressed, or its chain is broken",
+        Severity.EMERGENCY,
+    ),
+    Rule(
+        "RCD",
+        lambda s, _: s.rcd_tripped,
+        "the residual-current device has tripped",
+        Severity.ERROR,
+    ),
+    Rule(
+        "weld",
+        _live_while_open,
+        "there is voltage behind the open contactor: welded?",
+        Severity.ERROR,
+        after_s=CONTACTOR_DISAGREE_S,
+        needs_reset=True,
+    ),
+    Rule(
+        "contactor fault",
+        lambda s, _: s.contactor_fault != "",
+        "{s.contactor_fault}",
+        Severity.ERROR,
+        needs_reset=True,
+    ),
+    Rule(
+        "contactor feedback",
+        lambda s, _: s.contactors_valid and s.contactors_closed is not s.contactors_commanded,
+        "contactor feedback disagrees with its command",
+        Severity.ERROR,
+        after_s=CONTACTOR_DISAGREE_S,
+        needs_reset=True,
+    ),
+    Rule(
+        "over-current",
+        lambda s, _: s.contactors_commanded and s.current_a > over_current_limit_a(s),
+        "the vehicle draws {s.current_a:.1f} A of {s.offered_a:.1f} A",
+        Severity.ERROR,
+        after_s=OVER_CURRENT_S,
+    ),
+    HARDWARE,
+    NO_HARDWARE,
+    AC_STALE,
+    PLAUSIBLE,
+    LIVE,
+    PHASES,
+    CABLE,
+    Rule("pilot unknown", lambda s, _: s.pilot is None, "pilot state is not known"),
+    Rule(
+        "pilot stale",
+        lambda s, c: is_stale(s.pilot_age_s, c.pilot_stale_s),
+        "pilot samples have stopped",
+    ),
+    Rule("pilot A", _pilot_is("A1", "A2"), "no vehicle (state A)"),  # sequences 2.1, 2.2
+    Rule("pilot B", _pilot_is("B1", "B2"), "vehicle does not ask for power (state B)"),  # 8.1
+    Rule("pilot E", _pilot_is("E"), "pilot is short-circuited or dead (state E)"),  # 12
+    Rule("pilot F", _pilot_is("F"), "pilot says not available (state F)"),
+    Rule(
+        "pilot C1",
+        _pilot_is("C1", "D1"),
+        "pilot oscillator is off (state C1)",
+        after_s=STOP_GRACE_S,  # 10.2
+    ),
+    Rule(
+        "ventilation",
+        lambda s, c: s.pilot in VENTILATED and not c.ventilation,
+        "vehicle wants ventilation (state D), and there is none",
+    ),
+    Rule("diode", lambda s, _: not s.diode_ok, "the vehicle's pilot diode was not seen"),
+    HEARTBEAT,
+    Rule(
+        "phase",
+        lambda s, _: s.believed_phase not in CLOSED_PHASES,
+        "the session is in a phase without power",
+    ),
+    Rule(
+        "no offer",
+        lambda s, _: not s.offered_a >= LEAST_OFFER_A,
+        "no current is offered to the vehicle",
+        after_s=STOP_GRACE_S,
+    ),
+    Rule(
+        "too much offered",
+        lambda s, _: not s.offered_a <= s.allowed_a + OFFER_TOLERANCE_A,
+        "more is offered than charger, supply or cable carry",
+        after_s=STOP_GRACE_S,
+    ),
+    Rule(
+        "feedback stale",
+        lambda s, _: not s.contactors_valid or is_stale(s.contactors_age_s, CONTACTOR_STALE_S),
+        "contactor feedback is missing",
+    ),
+    Rule(
+        "contactor open",
+        lambda s, _: not (s.contactors_commanded and s.contactors_closed),
+        "the contactor is not closed",
+        Severity.NO_ENERGY,
+    ),
+)
+OBSTACLES = (HARDWARE, NO_HARDWARE, AC_STALE, PLAUSIBLE, LIVE, PHASES, CABLE, HEARTBEAT)
+"""Rows that also keep the charger from offering a current: it could not keep its word."""
+
+
+class AcInterlock:
+    """The AC charger's interlock: `evaluate` once per period, `report` for everyone else."""
+
+    def __init__(self, config: InterlockConfig | None = None) -> None:
+        self._config = config or InterlockConfig()
+        self._judge = Judge[AcSnapshot](RULES, self._config)
+
+    @property
+    def report(self) -> InterlockReport:
+        """What was decided last; the same object as long as nothing changed."""
+        return self._judge.report
+
+    def evaluate(self, snapshot: AcSnapshot) -> Permits:
+        """Return what is allowed until 100 ms from now."""
+        fresh = not is_stale(snapshot.pilot_age_s, PILOT_STALE_S)
+        unplugged = fresh and snapshot.pilot in (ControlPilotState.A1, ControlPilotState.A2)
+        return self._judge.judge(snapshot, unplugged=unplugged)
+
+    def obstacle(self, snapshot: AcSnapshot) -> str:
+        """Say why no current may be offered, whatever the vehicle does; empty: it may."""
+        for rule in OBSTACLES:
+            if rule.is_wrong(snapshot, self._config):
+                return rule.reason
+        return ""
+
+    def receive_signal(self, signal: ResetRequest) -> None:
+        """Forget faults that need a reset, if the next evaluation sees no vehicle."""
+        self._judge.ask_reset()

@@ -1,0 +1,276 @@
+"""The hard-timed half of an AC charger: pilot, mains contactor and what is offered (a core).
+
+Theory of operation. As in `realtime`: inputs once a period, a snapshot to the interlock, its
+permits to the contactor within the same period. There is no power stage: the charger tells the
+vehicle with the pilot's duty how much it may draw, and switches the mains.
+
+The offer is made here and not in the communication process, because a duty that names more than the
+cable carries burns the cable. What is asked for (`CurrentRequest`) is bounded by the nameplate, the
+installation and the cable; while something stands in the way of switching on (a phase is missing, a
+cable is not known, the other process is silent), nothing is offered and the oscillator is off: the
+vehicle sees X1 and waits. The cable's rating may only fall as long as a vehicle is there.
+
+To stop, the session asks for a steady pilot. The contactor stays closed until the vehicle has
+opened S2, at most 6 s (see `interlock_ac`).
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from controller.cp.cable import CableWatch
+from controller.cp.current import LOWEST_A, current_of_duty_a, duty_of_current_a, is_digital
+from controller.interlock_ac import AcInterlock, AcSnapshot
+from controller.interlock_rules import InterlockConfig
+from controller.power.contactors import MAINS_RECLOSE_S, ContactorsConfig, Side
+from controller.realtime import HEARTBEAT_TIMEOUT_S, RESTING, ChargerRealtime, EvseRealtime
+from controller.router import earliest
+from controller.signals import (
+    DUTY_STEADY_HIGH,
+    DUTY_STEADY_LOW,
+    CloseContactors,
+    ContactorRequest,
+    ControlPilotState,
+    CurrentOffered,
+    CurrentRequest,
+    DutyCycle,
+    DutyRequest,
+    EvseInputs,
+    InterlockReport,
+    OpenContactors,
+    Output,
+    PilotChanged,
+    ResetRequest,
+    SetDuty,
+)
+
+if TYPE_CHECKING:
+    from controller.config import AcSection, ChargerConfig
+
+OBSTACLE_S = 0.1
+"""Own figure: what stands in the way of an offer that was made has to stay this long; a dip of the
+mains must not stop a charge."""
+OFFER_AGAIN_S = 3.0
+"""An offer that was withdrawn comes back after this at the earliest: a vehicle has to notice the
+steady pilot between (T_step_X1 of ISO 15118-3)."""
+NOT_ASKED = "not asked for"
+
+
+class AcRealtime(ChargerRealtime):
+    """The AC charger's."""
+
+    TO_HARDWARE = (SetDuty, CloseContactors, OpenContactors)
+    TO_COMMUNICATION = (PilotChanged, CurrentOffered, InterlockReport)
+
+    def __init__(self, config: AcSection, *, hardware_interlock: bool) -> None:
+        super().__init__(ContactorsConfig(side=Side.MAINS, reclose_s=MAINS_RECLOSE_S))
+        self.interlock = AcInterlock(
+            InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S, ventilation=config.ventilation)
+        )
+        self.cable = CableWatch()
+        self._hardware_interlock = hardware_interlock
+        self._config = config
+        self._bounds_a = [
+            (config.maximum_current_a, "charger"),
+            (config.installation_current_a, "installation"),
+        ]
+        self._cable_a = config.cable_current_a if config.connector == "cable" else 0.0
+        """What the cable carries; with a vehicle there it only falls."""
+        self._requested_a = 0.0
+        """What the session wants to offer."""
+        self._is_nominal = False
+        """The session asks for a current; else it drives the pilot by `DutyRequest`."""
+        self._obstacle_since: float | None = None
+        self._withdrawn_at = -inf
+        self._withdrawn = ""
+        self._offered = CurrentOffered(0.0, NOT_ASKED)
+        self._target: DutyCycle | None = None
+        """The nominal duty that was last asked of the pilot."""
+        self._inputs: EvseInputs | None = None
+        self._reported_interlock = self.interlock.report
+        self._handlers |= {
+            EvseInputs: self._take_inputs,
+            DutyRequest: self._duty_request,
+            CurrentRequest: self._current_request,
+        }
+        self._seen = AcSnapshot(now=0.0, phases_needed=config.phases)
+        self._timer_at = self._earliest()
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is in motion: the next inputs matter only if they differ."""
+        return (
+            self.contactors.state in RESTING
+            and not self.pilot.is_pending
+            and not self.cable.is_pending
+            and self._obstacle_since is None
+        )
+
+    @property
+    def needs_heartbeat(self) -> bool:
+        """Something is closed or offered that must end when communication falls silent."""
+        return self.contactors.is_commanded or self._offered.current_a > 0.0
+
+    @property
+    def may_pause(self) -> bool:
+        """No vehicle, nothing closed."""
+        return self.pilot.state.letter == "A" and not self.contactors.is_commanded
+
+    def _earliest(self) -> float | None:
+        return earliest((self.pilot.next_timer(), self.contactors.next_timer()))
+
+    def _let_run_out(self, now: float) -> list[Output]:
+        out = self.pilot.handle_timer(now) + self.contactors.handle_timer(now)
+        return out + self._decide(now)
+
+    # --- requests -------------------------------------------------------------------------------
+
+    def _duty_request(self, item: DutyRequest, now: float) -> list[Output]:
+        """Drive the pilot steady or at 5 %; a nominal duty is a request for its current."""
+        steady = item.duty in (DUTY_STEADY_HIGH, DUTY_STEADY_LOW)
+        if not steady and not is_digital(item.duty):
+            return self._current_request(CurrentRequest(current_of_duty_a(item.duty)), now)
+        self._requested_a, self._is_nominal, self._target = 0.0, False, None
+        self._obstacle_since = None
+        return self.pilot.receive_signal(item, now) + self._decide(now)
+
+    def _current_request(self, item: CurrentRequest, now: float) -> list[Output]:
+        self._requested_a = item.current_a if LOWEST_A <= item.current_a < inf else 0.0
+        self._is_nominal = True
+        return self._decide(now)
+
+    def _forget_session(self) -> None:
+        super()._forget_session()
+        self._requested_a, self._is_nominal, self._target = 0.0, True, None
+
+    def _want_contactors(self, now: float) -> list[Output]:
+        return self.contactors.receive_signal(
+            ContactorRequest(self._session_wants_closed), now
+        ) + self._decide(now)
+
+    def _forget_faults(self, item: ResetRequest) -> None:
+        self.interlock.receive_signal(item)
+
+    # --- every period ---------------------------------------------------------------------------
+
+    def _take_inputs(self, inputs: EvseInputs, now: float) -> list[Output]:
+        self._inputs = inputs
+        out = self.pilot.receive_sample(inputs.pilot, now)
+        if self._reset_wanted and self.pilot.state is not ControlPilotState.F:
+            out += self._reset(ResetRequest(), now)
+        out += self.contactors.receive_sample(inputs.contactors, now)
+        if inputs.ac is not None and inputs.ac.valid and self._config.connector == "socket":
+            self._watch_cable(inputs.ac.cable_ohm, inputs.ac.taken_at)
+        return out + self._decide(now)
+
+    def _watch_cable(self, ohm: float, taken_at: float) -> None:
+        self.cable.receive_sample(ohm, taken_at)
+        rated_a = self.cable.rated_a
+        if rated_a < self._cable_a or self.pilot.state.letter == "A" or not self._cable_a:
+            self._cable_a = rated_a
+
+    def _decide(self, now: float) -> list[Output]:
+        """Let the interlock look, and obey in the same period; who is blind permits nothing."""
+        if self._inputs is None:
+            return []
+        permits = self.interlock.evaluate(self._look(self._inputs, now))
+        out = self.contactors.receive_signal(permits, now)
+        out += self._forget_wish(now)
+        report = self.interlock.report
+        if report is not self._reported_interlock:
+            self._reported_interlock = report
+            out += self.pilot.receive_signal(report, now)
+            out.append(report)
+        return out + self._offer(now)
+
+    def _look(self, inputs: EvseInputs, now: float) -> AcSnapshot:
+        """Put everything known into the snapshot, field by field."""
+        snapshot = self._seen
+        snapshot.now = now
+        snapshot.pilot = self.pilot.state
+        snapshot.pilot_age_s = now - self.pilot.sample_at
+        snapshot.diode_ok = self.pilot.diode_ok
+        snapshot.heartbeat_age_s = now - self._heartbeat_at
+        snapshot.believed_phase = self._believed
+        snapshot.offered_a = current_of_duty_a(self.pilot.duty)
+        snapshot.allowed_a = min(self._cable_a, *(bound_a for bound_a, _ in self._bounds_a))
+        snapshot.contactors_commanded = self.contactors.is_commanded
+        snapshot.contactors_closed = inputs.contactors.closed
+        snapshot.contactors_valid = inputs.contactors.valid
+        snapshot.contactors_age_s = now - inputs.contactors.taken_at
+        snapshot.contactor_fault = self.contactors.fault
+        snapshot.emergency_stop = inputs.emergency_stop
+        snapshot.hardware_tripped = inputs.chain_open
+        snapshot.hardware_interlock = self._hardware_interlock
+        ac = inputs.ac
+        if ac is not None:
+            snapshot.rcd_tripped = ac.rcd_tripped
+            snapshot.live_behind = ac.live_behind
+            snapshot.phases = ac.phases
+            snapshot.current_a = ac.current_a
+            snapshot.ac_age_s = now - ac.taken_at
+            snapshot.ac_valid = ac.valid
+        else:
+            snapshot.ac_valid = False
+        return snapshot
+
+    # --- the offer ------------------------------------------------------------------------------
+
+    def _offer(self, now: float) -> list[Output]:
+        """Let the duty say what may be drawn now, and report it when that has changed."""
+        out: list[Output] = []
+        limited_by = NOT_ASKED
+        if self._is_nominal:
+            current_a, limited_by = self._may_offer(now)
+            duty = duty_of_current_a(current_a)
+            if duty != self._target:
+                self._target = duty
+                out = self.pilot.receive_signal(DutyRequest(duty), now)
+        driven_a = round(current_of_duty_a(self.pilot.duty), 2)
+        if self._offered.current_a != driven_a or self._offered.limited_by != limited_by:
+            self._offered = CurrentOffered(driven_a, limited_by)
+            out.append(self._offered)
+        return out
+
+    def _may_offer(self, now: float) -> tuple[float, str]:
+        """Return the current that may be offered and what limits it; 0 A and why not."""
+        if not self._requested_a:
+            return 0.0, NOT_ASKED
+        why = self.interlock.report.latched
+        obstacle = "" if why else self.interlock.obstacle(self._seen)
+        if not obstacle:
+            self._obstacle_since = None
+        elif self._obstacle_since is None:
+            self._obstacle_since = now
+        if obstacle and self._is_obstacle_lasting(now):
+            why = obstacle
+        if why:
+            if self._offered.current_a:
+                self._withdrawn_at = now
+            self._withdrawn = why
+        elif now - self._withdrawn_at < OFFER_AGAIN_S:
+            why = self._withdrawn
+        if why:
+            return 0.0, why
+        cable_a = self._cable_a or self._offered.current_a
+        bounds_a = [(self._requested_a, "request"), *self._bounds_a, (cable_a, "cable")]
+        return min(bounds_a, key=lambda bound: bound[0])
+
+    def _is_obstacle_lasting(self, now: float) -> bool:
+        since = self._obstacle_since
+        return not self._offered.current_a or since is None or now - since >= OBSTACLE_S
+
+    def _tell_all(self, now: float) -> list[Output]:
+        return [*self.pilot.report(), self._offered, self.interlock.report]
+
+
+ChargerCore = EvseRealtime | AcRealtime
+
+
+def charger_realtime(config: ChargerConfig) -> ChargerCore:
+    """Return the hard-timed core that a charger file asks for."""
+    hardware_interlock = config.charger.interlock == "external"
+    if config.charger.mode == "ac":
+        return AcRealtime(config.ac, hardware_interlock=hardware_interlock)
+    return EvseRealtime(hardware_interlock=hardware_interlock)

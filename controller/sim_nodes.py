@@ -1,0 +1,218 @@
+"""Virtual time, made cheap: what of a real process's periods need not be played one by one.
+
+A realtime core has a period of 5 ms and a communication core beats every 20 ms. In virtual time
+nothing is ever late, so what happens in most of these periods is known beforehand: nothing.
+
+- `Frames` rest while nothing moves. They never rest longer than a permit lasts, and before anything
+  is decided (a request, a deadline) the inputs are read anew (`SampledNode`).
+- `Beats` are those of a communication process that is known to live: each has its own time, but is
+  told only when someone looks. When the process hangs (`HangingNode`, `Silence`) the last one is
+  told, and from then on the realtime core counts for itself, as it would in reality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableSet
+from typing import TYPE_CHECKING
+
+from controller.loop import Core, Node, Record
+from controller.signals import EvseInputs, Heartbeat, PevInputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Set
+
+    from controller.communication import Communication
+    from controller.realtime import EvseRealtime, PevRealtime
+    from controller.signals import Output
+
+RESTING_PERIOD_S = 0.098
+"""Frames of a settled realtime core in virtual time: within the 100 ms that a permit lasts."""
+MOVES = 0.5
+"""Volts or amperes between frames that are no noise: a ramp, a discharge, an opened contact."""
+FRESH_S = 0.04
+"""Inputs older than this are read anew before anything is decided; a real period is 5 ms."""
+BEAT_S = 0.05
+"""Heartbeats in virtual time, where nothing is ever late: one within the 60 ms of the interlock."""
+
+
+class Frames:
+    """The period of a realtime core; longer while nothing moves, so that hours cost little."""
+
+    def __init__(
+        self, node: Node, inputs: Callable[[float], EvseInputs | PevInputs], period_s: float
+    ) -> None:
+        self._node = node
+        self._inputs = inputs
+        self._period_s = period_s
+        self.deadline = 0.0
+        self.at = 0.0
+        """When the last frame ran."""
+        self._voltage_v = self._current_a = 0.0
+        self.stopped = False
+        """No inputs arrive any more; the core's own deadlines still run."""
+
+    def fire(self, now: float) -> None:
+        """Run one frame."""
+        if self.stopped:
+            self.deadline = now + RESTING_PERIOD_S
+            return
+        self.at = now
+        core = self._node.core
+        item = self._inputs(now)
+        self._node.feed(core.receive, item, now)  # type: ignore[attr-defined]
+        settled = core.settled and not self._moves(item)  # type: ignore[attr-defined]
+        self.deadline = now + (RESTING_PERIOD_S if settled else self._period_s)
+
+    def _moves(self, item: EvseInputs | PevInputs) -> bool:
+        """Say whether voltage or current went anywhere since the last frame: then no rest."""
+        if type(item) is EvseInputs:
+            voltage_v, current_a = item.output.voltage_v, item.output.current_a
+        else:
+            assert isinstance(item, PevInputs)
+            voltage_v, current_a = item.vehicle.inlet_voltage_v, item.vehicle.inlet_current_a
+        moved = abs(voltage_v - self._voltage_v) > MOVES or abs(current_a - self._current_a) > MOVES
+        self._voltage_v, self._current_a = voltage_v, current_a
+        return moved
+
+    def poke(self, now: float) -> None:
+        """Something changed: look again a period from now."""
+        self.deadline = min(self.deadline, now + self._period_s)
+
+
+class SampledNode(Node):
+    """A realtime node that decides on fresh inputs, as its own period would bring them.
+
+    Its frames rest while nothing moves; so before a request or a deadline is acted upon, a frame is
+    run if the last one is old. A heartbeat decides nothing by itself.
+    """
+
+    core: EvseRealtime | PevRealtime
+    frames: Frames
+    beats: Beats
+
+    def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
+        """Give one input to the core."""
+        if type(item) is not Heartbeat:
+            self.beats.tell(now)
+            if now - self.frames.at > FRESH_S:
+                self.frames.fire(now)
+        return super().feed(receive, item, now)
+
+    def fire(self, now: float) -> list[Output]:
+        """Let the core act on its deadlines, unless a fresh look has moved them."""
+        self.beats.tell(now)
+        if now - self.frames.at > FRESH_S:
+            self.frames.fire(now)
+            if self.deadline > now:
+                return []
+        return super().fire(now)
+
+
+class HangingNode(Node):
+    """A node that can hang as a process does: no deadline wakes it, what arrives waits for it."""
+
+    core: Communication
+    beats: Beats
+
+    def __init__(
+        self,
+        name: str,
+        core: Core,
+        carry_out: Callable[[Output, float], None],
+        record: Record,
+        silent: Set[str],
+    ) -> None:
+        super().__init__(name, core, carry_out, record)
+        self._silent = silent
+        """Sides that hang; the name of this node begins with its side."""
+        self._side = name.partition(".")[0]
+        self._waiting: list[tuple[Callable[..., list[Output]], object]] = []
+
+    def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
+        """Give one input to the core, after those that waited while it hung."""
+        if self._side in self._silent:
+            self._waiting.append((receive, item))
+            return []
+        self._awake(now)
+        return super().feed(receive, item, now)
+
+    def fire(self, now: float) -> list[Output]:
+        """Let the core act; one that hangs looks again a little later."""
+        if self._side in self._silent:
+            self.deadline = now + RESTING_PERIOD_S
+            return []
+        self._awake(now)
+        return super().fire(now)
+
+    def _awake(self, now: float) -> None:
+        """Be as it would be without rest: it has beaten, and taken what arrived while it hung."""
+        self.beats.tell(now)
+        self.beats.go_on()
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for receive, item in waiting:
+                super().feed(receive, item, now)
+
+
+class Beats:
+    """The heartbeats of one side: each at its own time, but told only when someone looks."""
+
+    def __init__(self, sender: HangingNode, receiver: SampledNode) -> None:
+        self._sender = sender
+        self._receiver = receiver
+        self._stopped = True
+        self.go_on()
+
+    def tell(self, now: float) -> None:
+        """Tell the last beat that is due by now, unless the sender hangs."""
+        core = self._sender.core
+        if self._stopped or core.heartbeat_at > now:
+            return
+        at, beat = core.late_beat(now)
+        self._sender.record(at, self._sender.name, "out", beat)
+        self._receiver.feed(self._receiver.core.receive, beat, at)
+
+    def stop(self, now: float) -> None:
+        """Let the sender hang from now on: the receiver has to notice by itself."""
+        self.tell(now)
+        self._stopped = True
+        for node in (self._sender, self._receiver):
+            node.next_timer = node.core.next_timer
+            node.rearm()
+
+    def go_on(self) -> None:
+        """Let the sender live: no deadline needs to wait for its beats."""
+        if self._stopped:
+            self._stopped = False
+            for node in (self._sender, self._receiver):
+                node.next_timer = node.core.next_of_cores
+
+
+class Silence(MutableSet[str]):
+    """The sides that hang; `before` is told of each that begins to."""
+
+    def __init__(self, before: Callable[[str], None]) -> None:
+        self._before = before
+        self._sides: set[str] = set()
+
+    def __contains__(self, side: object) -> bool:
+        """Whether this side hangs."""
+        return side in self._sides
+
+    def __iter__(self) -> Iterator[str]:
+        """All that hang."""
+        return iter(self._sides)
+
+    def __len__(self) -> int:
+        """How many hang."""
+        return len(self._sides)
+
+    def add(self, value: str) -> None:
+        """Let this side hang."""
+        if value not in self._sides:
+            self._before(value)
+            self._sides.add(value)
+
+    def discard(self, value: str) -> None:
+        """Let this side act again."""
+        self._sides.discard(value)
