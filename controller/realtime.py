@@ -23,6 +23,7 @@ from controller.cp.proximity import BUTTON, Connector
 from controller.cp.sequences import SequenceWatch
 from controller.interlock import Interlock, Snapshot
 from controller.interlock_rules import InterlockConfig, is_stale
+from controller.interlock_test import InterlockTest, coils_must_be_dead
 from controller.interlock_vehicle import VehicleInterlock, VehicleSnapshot
 from controller.power.contactors import Contactors, ContactorsConfig, Side
 from controller.power.contactors import S as ContactorState
@@ -43,6 +44,7 @@ from controller.signals import (
     InletPilotChanged,
     InletReport,
     InterlockReport,
+    InterlockTested,
     OpenContactors,
     Output,
     OutputRequest,
@@ -56,12 +58,15 @@ from controller.signals import (
     SetDuty,
     SetOutput,
     SetS2,
+    SetWatchdog,
     StartIsolationTest,
     WakeRequest,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from controller.interlock_chain import ChainSeen
 
 HEARTBEAT_TIMEOUT_S = 0.06
 """Own figure: so that everything *is* open and off 100 ms after the last valid heartbeat (60 ms,
@@ -223,11 +228,23 @@ class ChargerRealtime(_Realtime):
     later where nothing can flow. A vehicle for which it ran stays in X1 until it is unplugged,
     whatever a new process asks; the next vehicle charges. After a long silence the charger is not
     available (F), until there are heartbeats again.
+
+    `hardware_interlock`: one is configured, and has to prove itself.
     """
 
-    def __init__(self, contactors: ContactorsConfig, *, ventilation: bool = False) -> None:
+    COILS_NEED_OSCILLATOR = True
+    """The CP-loss part wants to see the oscillator, besides C or D (DC; see `hw_docs`)."""
+
+    def __init__(
+        self,
+        contactors: ContactorsConfig,
+        *,
+        hardware_interlock: bool,
+        ventilation: bool = False,
+    ) -> None:
         super().__init__(contactors)
         self.pilot = EvsePilot(ventilation=ventilation)
+        self.interlock_test = InterlockTest(configured=hardware_interlock)
         self.sequences = SequenceWatch()
         self._heard_at = -inf
         """When communication gave a sign of life, or when we began to wait for one."""
@@ -295,20 +312,61 @@ class ChargerRealtime(_Realtime):
         self._forget_faults(item)
         if self.pilot.state.letter != "A":
             return []
-        return self.contactors.reset(now)
+        out = self.contactors.reset(now)
+        if not self.contactors.is_commanded:
+            out += self.interlock_test.begin_again(now)
+        return out
+
+    @property
+    def _coils_may_be_fed(self) -> bool:
+        """Whether the CP-loss part feeds the coils at all, as the pilot is driven."""
+        return self.pilot.is_oscillating or not self.COILS_NEED_OSCILLATOR
+
+    def _test_interlock(self, inputs: EvseInputs, now: float) -> list[Output]:
+        """Go on with the self-test while it lasts; call it with each period's inputs."""
+        test = self.interlock_test
+        if test.is_finished:
+            return []
+        return test.receive_inputs(inputs, now, oscillating=self._coils_may_be_fed)
+
+    def _look_at_chain(self, snapshot: ChainSeen, inputs: EvseInputs) -> None:
+        """Put what is known of the hardware interlock into the snapshot."""
+        test = self.interlock_test
+        snapshot.emergency_stop = inputs.emergency_stop
+        snapshot.hardware_interlock = test.has_passed
+        snapshot.interlock_tested = test.is_finished
+        snapshot.hardware_tripped = inputs.chain_open and test.configured
+        snapshot.stops_disagree = inputs.stops_disagree
+        snapshot.coils_live = live = inputs.coils_live is True
+        snapshot.coils_must_be_dead = live and coils_must_be_dead(
+            inputs.pilot, oscillating=self._coils_may_be_fed
+        )
 
 
 class EvseRealtime(ChargerRealtime):
     """The DC charger's."""
 
-    TO_HARDWARE = (SetDuty, SetOutput, CloseContactors, OpenContactors, StartIsolationTest)
-    TO_COMMUNICATION = (PilotChanged, BcbToggled, PowerReport, InterlockReport)
+    TO_HARDWARE = (
+        SetDuty,
+        SetOutput,
+        CloseContactors,
+        OpenContactors,
+        StartIsolationTest,
+        SetWatchdog,
+    )
+    TO_COMMUNICATION = (
+        PilotChanged,
+        BcbToggled,
+        PowerReport,
+        InterlockReport,
+        InterlockTested,
+    )
 
     def __init__(self, *, hardware_interlock: bool) -> None:
-        super().__init__(ContactorsConfig(side=Side.CHARGER))
+        super().__init__(ContactorsConfig(side=Side.CHARGER), hardware_interlock=hardware_interlock)
         self.stage = PowerStage()
         self.interlock = Interlock(InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S))
-        self._hardware_interlock = hardware_interlock
+        self._envelope_is_bench = True
         self._stage_wants_closed = False
         self._vehicle_maximum_v = 0.0
         """Kept from the last request that named it: a ramp down is supervised by it, too."""
@@ -330,6 +388,7 @@ class EvseRealtime(ChargerRealtime):
             self.stage.state in STEADY
             and self.contactors.state in RESTING
             and not self.pilot.is_pending
+            and self.interlock_test.is_settled
             and not self.sequences.is_running
         )
 
@@ -348,12 +407,13 @@ class EvseRealtime(ChargerRealtime):
                 self.pilot.next_timer(),
                 self.stage.next_timer(),
                 self.contactors.next_timer(),
+                self.interlock_test.next_timer(),
             )
         )
 
     def _let_run_out(self, now: float) -> list[Output]:
         out = self.pilot.handle_timer(now) + self.stage.handle_timer(now)
-        out += self.contactors.handle_timer(now)
+        out += self.contactors.handle_timer(now) + self.interlock_test.handle_timer(now)
         return self._follow(out, now) + self._decide(now)
 
     def _output_request(self, item: OutputRequest, now: float) -> list[Output]:
@@ -370,11 +430,16 @@ class EvseRealtime(ChargerRealtime):
         out = self.pilot.receive_sample(inputs.pilot, now)
         if self._reset_wanted and self.pilot.state is not ControlPilotState.F:
             out += self._reset(ResetRequest(), now)
+        out += self._test_interlock(inputs, now)
+        test = self.interlock_test
         last, self._inputs = self._inputs, inputs
-        envelope = inputs.envelope
-        if last is None or (envelope is not last.envelope and envelope != last.envelope):
-            if not self._hardware_interlock:
-                envelope = bench_envelope(envelope)
+        if (
+            last is None
+            or (inputs.envelope is not last.envelope and inputs.envelope != last.envelope)
+            or self._envelope_is_bench is test.has_passed
+        ):
+            self._envelope_is_bench = not test.has_passed
+            envelope = inputs.envelope if test.has_passed else bench_envelope(inputs.envelope)
             out += stage.receive_signal(envelope, now)
         if last is None or inputs.isolation.taken_at != last.isolation.taken_at:
             out += stage.receive_sample(inputs.isolation, now)
@@ -438,12 +503,10 @@ class EvseRealtime(ChargerRealtime):
         snapshot.contactor_fault = self.contactors.fault
         snapshot.isolation = stage.isolation
         snapshot.cable_check = stage.cable_check
-        snapshot.emergency_stop = inputs.emergency_stop
-        snapshot.hardware_tripped = inputs.chain_open
+        self._look_at_chain(snapshot, inputs)
         snapshot.vehicle_maximum_v = self._vehicle_maximum_v
         snapshot.charger_maximum_v = stage.envelope.maximum_voltage_v
         snapshot.charger_maximum_a = stage.envelope.maximum_current_a
-        snapshot.hardware_interlock = self._hardware_interlock
         return snapshot
 
     def _report(self, now: float) -> list[Output]:
@@ -462,6 +525,8 @@ class EvseRealtime(ChargerRealtime):
         if self._inputs is not None:
             self._reported_at = -inf
             out += self._report(now)
+        if self.interlock_test.result is not None:
+            out.append(self.interlock_test.result)
         return [*out, self.interlock.report]
 
     def _forget_faults(self, item: ResetRequest) -> None:
