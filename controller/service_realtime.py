@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from controller.ipc_door import Door
     from controller.period import PeriodClock
     from controller.port import Hardware
-    from controller.realtime import PevRealtime
     from controller.realtime_ac import ChargerCore
+    from controller.realtime_pev import PevRealtime
 
 LOOP_REPORT_S = 1.0
 LEAST_REPORT_S = 0.1

@@ -35,7 +35,8 @@ from controller.power.sim import (
 )
 from controller.power.sim_battery import SimBattery
 from controller.power.sim_interlock import SimInterlock
-from controller.realtime import EvseRealtime, PevRealtime
+from controller.realtime import EvseRealtime
+from controller.realtime_pev import PevRealtime
 from controller.report import HANDLERS, Report
 from controller.signals import (
     CloseConnection,
