@@ -52,7 +52,8 @@ mount --bind run/cpuinfo proc/cpuinfo
 pivot_root . mnt/old
 ip link set lo up
 cd /
-CCS_VM={built} PYTHONPATH={site} PYTHONDONTWRITEBYTECODE=1 chroot . /bin/bash -c 'cd {root} && {command}'
+export CCS_VM={built} PYTHONPATH={site} PYTHONDONTWRITEBYTECODE=1
+chroot . /bin/bash -c 'cd {root} && {command}'
 echo "VM-STATUS $?"
 exec /bin/busybox poweroff -f
 """

@@ -3,7 +3,7 @@
 Debian's kernel has I2C, CAN, IIO, watchdog and PREEMPT_RT, but no gpio-sim and no PWM that could be
 there without a chip. Their sources are Debian's, too: a few files are taken from the source package
 and built as modules against the kernel's headers (seconds). The PWM is a PCA9685, which is content
-with the register file of i2c-stub. Everything is kept under ~/.cache/ccs-pilot and made once per kernel version.
+with the register file of i2c-stub. All is kept under ~/.cache/ccs-pilot, once per kernel version.
 """
 
 from __future__ import annotations
