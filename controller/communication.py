@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from controller.cp.wake import WakeUp
 from controller.plc.modem import Modem
-from controller.router import Router, earliest
+from controller.router import Router
 from controller.signals import (
     REQUESTS,
     AnswerMeasured,
+    BcbToggled,
     ChargeRequest,
     CloseConnection,
     ConnectionLost,
@@ -63,8 +64,9 @@ from controller.slac import attenuation
 from controller.slac.choice import Policy
 from controller.slac.evse import EvseSlac
 from controller.slac.pev import PevSlac
-from controller.station import EvseStation, PevStation, Station
+from controller.station import EvseStation, Station
 from controller.station_ac import AcStation
+from controller.station_pev import PevStation
 from controller.v2g.evcc import Evcc, EvccConfig
 from controller.v2g.sdp import SdpClient, SdpServer
 from controller.v2g.secc import Secc, SeccConfig
@@ -121,6 +123,7 @@ class Communication:
         )
         cores = (self.station, self.modem, self.slac, self.sdp, self.session, *self.others)
         self._cores = tuple(core for core in cores if core not in absent)
+        self._next_timers = tuple(core.next_timer for core in self._cores)
         self.heartbeat_s = HEARTBEAT_S
         self._sequence = 0
         self.heartbeat_at = 0.0
@@ -194,8 +197,12 @@ class Communication:
         return at, Heartbeat(self._sequence, self._phase)
 
     def _earliest_core(self) -> float:
-        at = earliest([core.next_timer() for core in self._cores])
-        return inf if at is None else at
+        best = inf
+        for next_timer in self._next_timers:
+            at = next_timer()
+            if at is not None and at < best:
+                best = at
+        return best
 
     def _finish(self, out: list[Output], now: float) -> list[Output]:
         """Add why the session is to end, and the heartbeat when due or the phase has changed."""
@@ -253,6 +260,7 @@ class EvseCommunication(Communication):
         super().__init__(
             {
                 PilotChanged: (self.station, self.slac, self.session),
+                BcbToggled: (self.slac,),
                 PowerReport: (self.session,),
                 InterlockReport: (self.station, self.session),
                 **shared_routes(self),

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
+from controller.cp.timing import BCB_LONGEST_S
+from controller.interlock_chain import COIL_SUPPLY, DEFECTS, HARDWARE, SELF_TEST
 from controller.interlock_rules import (
     CHECKED_PHASES,
     CONTACTOR_DISAGREE_S,
@@ -37,6 +39,7 @@ from controller.signals import (
     IsolationStatus,
     Permits,
     Phase,
+    PilotFault,
     ResetRequest,
 )
 
@@ -46,6 +49,15 @@ if TYPE_CHECKING:
 PHASE_MISMATCH_S = 0.05
 """Own figure: heartbeat and request change phase in one message turn, not in the same instant."""
 
+UNPLUGGED = (ControlPilotState.A1, ControlPilotState.A2)
+HOLDING_FAULTS = (
+    PilotFault.SHORT,
+    PilotFault.RANGE,
+    PilotFault.SUPPLY,
+    PilotFault.DIODE,
+    PilotFault.NEGATIVE_SUPPLY,
+)
+"""Faults of the pilot that hold until the vehicle is unplugged (chargebyte's firmware)."""
 CLOSED_PHASES = (Phase.CHARGE, Phase.CABLE_CHECK, Phase.PRE_CHARGE, Phase.STOPPING)
 """The power phases, and stopping: the ramp down needs closed contactors to its end."""
 TRANSFER_PHASES = (Phase.CHARGE, Phase.PRE_CHARGE)
@@ -59,6 +71,9 @@ class Snapshot:
     now: float
     pilot: ControlPilotState | None = None
     pilot_age_s: float = inf
+    pilot_fault: PilotFault = PilotFault.NONE
+    pilot_power_s: float = -inf
+    """How long the vehicle has been in C or D."""
     diode_ok: bool = False
     heartbeat_age_s: float = inf
     believed_phase: Phase = Phase.IDLE
@@ -83,6 +98,13 @@ class Snapshot:
     """The external hardware interlock is there (proved at start); else bench mode."""
     hardware_tripped: bool = False
     """The external hardware interlock is there and has opened its chain."""
+    interlock_tested: bool = False
+    """Its self-test is over, or there is none to test."""
+    coils_live: bool = False
+    """The coils have their supply (only looked at once the interlock is proved)."""
+    coils_must_be_dead: bool = False
+    """The pilot is certainly not in C2 or D2: the CP-loss part has to interrupt."""
+    stops_disagree: bool = False
 
 
 def over_voltage_limit_v(s: Snapshot) -> float:
@@ -166,6 +188,13 @@ RULES: tuple[Rule[Snapshot], ...] = (
         after_s=limits.OVER_VOLTAGE_S,
     ),
     Rule(
+        "over-voltage lasts",  # CC.3.4.2
+        _over_voltage,
+        "output voltage {s.voltage_v:.0f} V stays above the vehicle's maximum",
+        Severity.EMERGENCY,
+        after_s=limits.OVER_VOLTAGE_EMERGENCY_S,
+    ),
+    Rule(
         "isolation",  # MREC22, table CC.10
         lambda s, _: s.isolation is IsolationStatus.FAULT and s.requested_phase in CHECKED_PHASES,
         "insulation fault while the vehicle is connected to the output",
@@ -186,12 +215,20 @@ RULES: tuple[Rule[Snapshot], ...] = (
         after_s=CONTACTOR_DISAGREE_S,
         needs_reset=True,
     ),
-    Rule("hardware", lambda s, _: s.hardware_tripped, "the hardware interlock has tripped"),
+    *DEFECTS,
+    SELF_TEST,
+    HARDWARE,
     Rule("plausible", _implausible, "a voltage or current is not plausible"),
     Rule(
         "bench mode",
         _bench_exceeded,
         "more than 60 V, and no hardware interlock (bench mode)",
+    ),
+    Rule(
+        "pilot fault",
+        lambda s, _: s.pilot_fault in HOLDING_FAULTS and s.pilot not in UNPLUGGED,
+        "{s.pilot_fault.value}",
+        Severity.ERROR,
     ),
     Rule("pilot unknown", lambda s, _: s.pilot is None, "pilot state is not known"),
     Rule(
@@ -199,11 +236,21 @@ RULES: tuple[Rule[Snapshot], ...] = (
         lambda s, c: is_stale(s.pilot_age_s, c.pilot_stale_s),
         "pilot samples have stopped",
     ),
+    Rule(
+        "pilot open",  # CharIN design guide: C2 to A2
+        lambda s, _: s.pilot_fault is PilotFault.OPEN,
+        PilotFault.OPEN.value,
+    ),
     Rule("pilot A", _pilot_is("A1", "A2"), "no vehicle (state A)"),
     Rule("pilot B", _pilot_is("B1", "B2"), "vehicle does not ask for power (state B)"),
     Rule("pilot E", _pilot_is("E"), "pilot is short-circuited or dead (state E)"),
     Rule("pilot F", _pilot_is("F"), "pilot says not available (state F)"),
     Rule("pilot C1", _pilot_is("C1", "D1"), "pilot oscillator is off (state C1)"),
+    Rule(
+        "toggle",  # ISO 15118-3 B-C-B
+        lambda s, _: not s.pilot_power_s >= BCB_LONGEST_S,
+        "the vehicle may only be toggling its pilot (state C is new)",
+    ),
     Rule(
         "ventilation",
         lambda s, c: s.pilot is ControlPilotState.D2 and not c.ventilation,
@@ -254,6 +301,7 @@ RULES: tuple[Rule[Snapshot], ...] = (
         ),
         "the cable check has not passed",
     ),
+    COIL_SUPPLY,
     Rule("live output", _live_output, "output is above 60 V with the contactors open"),
     Rule(
         "vehicle maximum",
@@ -287,7 +335,7 @@ class Interlock:
     def evaluate(self, snapshot: Snapshot) -> Permits:
         """Return what is allowed until 100 ms from now."""
         fresh = not is_stale(snapshot.pilot_age_s, PILOT_STALE_S)
-        unplugged = fresh and snapshot.pilot in (ControlPilotState.A1, ControlPilotState.A2)
+        unplugged = fresh and snapshot.pilot in UNPLUGGED
         return self._judge.judge(snapshot, unplugged=unplugged)
 
     def receive_signal(self, signal: ResetRequest) -> None:

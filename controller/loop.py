@@ -118,11 +118,13 @@ class Node:
 
     def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
         """Give one input to the core and carry out what it returns."""
-        self.record(now, self.name, "in", item)
+        record = self.record
+        record(now, self.name, "in", item)
         outputs = receive(item, now)
         if outputs:
             return self.finish(outputs, now)
-        deadline = self.next_timer()
+        next_timer = self.next_timer
+        deadline = next_timer()
         self.deadline = NEVER if deadline is None else deadline
         return outputs
 
@@ -132,10 +134,12 @@ class Node:
 
     def finish(self, outputs: list[Output], now: float) -> list[Output]:
         """Record and carry out outputs, then look at the deadline again."""
+        name, record, carry_out = self.name, self.record, self.carry_out
         for output in outputs:
-            self.record(now, self.name, "out", output)
-            self.carry_out(output, now)
-        deadline = self.next_timer()
+            record(now, name, "out", output)
+            carry_out(output, now)
+        next_timer = self.next_timer
+        deadline = next_timer()
         self.deadline = NEVER if deadline is None else deadline
         return outputs
 
@@ -327,9 +331,13 @@ class SimLoop(_Calendar):
     def run(self, until: float, done: Callable[[], bool] | None = None) -> float:
         """Run to virtual time `until`, or until `done()`; returns the time reached."""
         step = self.step
-        while step(until):
-            if done is not None and done():
-                return self._now
+        if done is None:
+            while step(until):
+                pass
+        else:
+            while step(until):
+                if done():
+                    return self._now
         self._now = max(self._now, until)
         return self._now
 

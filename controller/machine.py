@@ -67,6 +67,10 @@ class TableMachine:
     DEADLINE_S: ClassVar[Mapping[Any, float]]
     ENDLESS: ClassVar[Sequence[Enum]] = ()
 
+    # What every machine has lies in slots: with the triggers that `transitions` adds some have more
+    # than thirty attributes, and CPython gives up its quick ways to the methods of such an object.
+    __slots__ = ("_deadline_at", "machine", "now", "out", "rx", "state")
+
     state: Any
     _rows: ClassVar[Mapping[tuple[Enum, str], list[Row]]] = {}
 

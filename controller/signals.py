@@ -18,6 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from controller.frozen import quick
+
 DutyCycle = float
 """Fraction 0..1 of the 1 kHz period at +12 V; 1.0 is steady +12 V, 0.0 steady -12 V (state F)."""
 
@@ -97,6 +99,19 @@ class SetS2(Output):
     closed: bool
 
 
+class PilotFault(Enum):
+    """Charger: what is wrong with the pilot beyond its letter, in words."""
+
+    NONE = ""
+    SHORT = "the pilot is short-circuited to PE (or its supply is dead)"
+    RANGE = "the pilot's voltage is outside what its generator can make"
+    SUPPLY = "the generator's +12 V is missing"
+    DIODE = "the vehicle's pilot diode is missing or shorted"
+    NEGATIVE_SUPPLY = "the generator's -12 V is missing"
+    OPEN = "the pilot was lost under load (wire open, or unplugged)"
+    VENTILATION = "the vehicle wants ventilation (state D), and there is none"
+
+
 @dataclass(frozen=True, slots=True)
 class PilotChanged(Output):
     """Charger: the debounced pilot state, and what was measured then."""
@@ -108,6 +123,29 @@ class PilotChanged(Output):
     """What the charger drives."""
     diode_ok: bool
     """The negative half wave reached -12 V with the vehicle's diode in place (Table A.4 note)."""
+    fault: PilotFault = PilotFault.NONE
+    held: str = ""
+    """Why the oscillator stays off until the vehicle is unplugged, whatever is asked; or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class BcbToggled(Output):
+    """Charger: the vehicle went from B to C and back, as a signal (200 to 400 ms)."""
+
+    duration_s: float
+    count: int
+    """How many of this series (TT_EVSE_vald_toggle): 1, 2, 3."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceTimed(Output):
+    """Charger: a sequence of IEC 61851-1 Table A.6 has ended, or its time is over."""
+
+    number: str
+    what: str
+    took_s: float
+    limit_s: float
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +373,16 @@ class InterlockReport(Output):
     """The fault that holds until unplugging, or empty."""
     emergency: bool
     """The latched fault demands an emergency stop (tell the vehicle at once)."""
+
+
+@dataclass(frozen=True, slots=True)
+class InterlockTested(Output):
+    """Charger: the self-test of the external interlock proved (or disproved) a part of it."""
+
+    part: str
+    """"interlock" is the result of the whole test; if not `ok`, bench mode."""
+    ok: bool
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -809,3 +857,8 @@ class SessionEnded(Output):
 
     reason: str
     normal: bool
+
+
+for _kind in tuple(globals().values()):
+    if isinstance(_kind, type) and issubclass(_kind, Output) and _kind is not Output:
+        quick(_kind)

@@ -5,6 +5,10 @@ StartSdp, WatchLink), drives the pilot's duty by request, and remembers the firs
 things went wrong. It neither closes a contactor nor asks for power: the V2G session asks, the
 interlock decides. Unplugging wins in every state and is therefore the first row of both tables.
 
+What the hard-timed half holds (an oscillator that ran while this process was silent, a short
+circuit) ends the plug-in here too; a new process that finds its predecessor's vehicle waits with it
+until it is unplugged.
+
 After a session the charger keeps its oscillator for 1.5 s [V2G-DC-968], then goes to B1 and stays
 there until the vehicle is unplugged: no automatic new start (Design Guide for CCS, B2 to B1). A
 failed SLAC, or a match that brings no powerline link (its last message may be lost, so only the
@@ -19,6 +23,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from controller.cp.timing import T_HOLD_X1_S
 from controller.machine import TableMachine, row
 from controller.signals import (
     DUTY_DIGITAL,
@@ -35,7 +40,6 @@ from controller.signals import (
     OutputRequest,
     Phase,
     PilotChanged,
-    S2Request,
     SdpFailed,
     SessionEnded,
     SlacFailed,
@@ -52,7 +56,6 @@ from controller.signals import (
 )
 from controller.slac.timing import (
     C_SEQU_RETRY,
-    T_CONN_INIT_HLC_S,
     T_STEP_EF_S,
     TT_MATCH_JOIN_S,
 )
@@ -71,6 +74,8 @@ def _pilot(signal: PilotChanged) -> str:
     letter = signal.state.letter
     if letter == "A":
         return "unplugged"
+    if signal.held:
+        return "held"
     return "plugged" if letter in "BCD" else ""
 
 
@@ -150,6 +155,10 @@ class Station(TableMachine):
 
     def unplugged(self) -> bool:
         """The other side is gone."""
+        return False
+
+    def held(self) -> bool:
+        """Charger: the oscillator stays off until unplugging, whatever is asked."""
         return False
 
     def digital(self) -> bool:
@@ -267,6 +276,8 @@ class Station(TableMachine):
             return rx.reason
         if isinstance(rx, InterlockReport):
             return rx.latched
+        if isinstance(rx, PilotChanged) and rx.held:
+            return rx.held
         if isinstance(rx, InletPilotChanged) and rx.plugged:
             lost = "control pilot lost" if rx.duty == DUTY_STEADY_LOW else ""
             return rx.fault or lost or "charger withdrew its 5 % pilot"
@@ -309,6 +320,8 @@ class EvseStation(Station):
         row("fault", E.UNPLUGGED, E.OUT_OF_SERVICE, do="not_available"),
         row("fault_cleared", E.OUT_OF_SERVICE, E.UNPLUGGED, do="steady"),
         row("fault", STARTING, E.ENDED, do=STEADY_END),
+        row("held", E.UNPLUGGED, E.ENDED, do=["begin", *STEADY_END]),  # a new process, an old car
+        row("held", [*STARTING, E.CONNECTED, E.RETAINING], E.ENDED, do=STEADY_END),
         row("plugged", E.UNPLUGGED, E.CONNECTED, "without_modem", DIRECT),
         row("plugged", E.UNPLUGGED, E.MATCHING, do=["begin", "drive_digital", "start_slac"]),
         row("stop", STARTING, E.ENDED, do=STEADY_END),
@@ -333,7 +346,7 @@ class EvseStation(Station):
     INITIAL = E.UNPLUGGED
     DEADLINE_S: ClassVar = {
         E.STEPPING: T_STEP_EF_S,
-        E.RESUMING: T_CONN_INIT_HLC_S,
+        E.RESUMING: T_HOLD_X1_S,
         E.JOINING: TT_MATCH_JOIN_S,
         E.WAITING: V2G_SECC_COMMUNICATION_SETUP_S,
         E.RETAINING: OSCILLATOR_RETAIN_S,
@@ -392,98 +405,3 @@ class EvseStation(Station):
         """Nothing is plugged in."""
         self.phase = Phase.IDLE
         self.out.append(OutputRequest(Phase.IDLE))
-
-
-class PevState(Enum):
-    """The vehicle's plug-in."""
-
-    UNPLUGGED = "unplugged"
-    WAITING = "waiting for digital communication"
-    MATCHING = "matching"
-    JOINING = "joining"
-    DISCOVERING = "looking for the charger's address"
-    CONNECTED = "connected"
-    UNMATCHED = "no charger found"
-    ENDED = "waiting for unplug"
-
-
-P = PevState
-FREE = [P.UNPLUGGED, P.WAITING]
-SEARCHING = [P.MATCHING, P.JOINING, P.DISCOVERING]
-AGAIN = [P.UNMATCHED, P.ENDED]
-AGAIN_SDP = ["begin", "start_sdp"]
-VEHICLE_END = ["note_reason", "open_s2", "stop_slac", "stop_sdp", "report_end"]
-
-
-class PevStation(Station):
-    """Vehicle: from plug to unplug."""
-
-    TABLE: ClassVar = [
-        row(
-            "unplugged",
-            [P.WAITING, *SEARCHING, P.CONNECTED, P.UNMATCHED, P.ENDED],
-            P.UNPLUGGED,
-            do=[*VEHICLE_END, "idle"],
-        ),
-        row("digital", FREE, P.DISCOVERING, "without_modem", AGAIN_SDP),
-        row("digital", FREE, P.MATCHING, do=["begin", "start_slac"]),
-        row("plugged", P.UNPLUGGED, P.WAITING, do="begin"),
-        row("pressed", P.UNPLUGGED, P.WAITING, do="begin"),  # while it is pushed in
-        row("pressed", [*SEARCHING, P.CONNECTED], None, do="stop_for_button"),  # SAE J1772: S3
-        row("wanted", AGAIN, P.DISCOVERING, ["sees_digital", "without_modem"], AGAIN_SDP),
-        row("wanted", AGAIN, P.MATCHING, "sees_digital", ["begin", "start_slac"]),
-        row("wanted", AGAIN, P.WAITING, do="begin"),
-        row("stop", [P.WAITING, *SEARCHING, P.UNMATCHED], P.ENDED, do=VEHICLE_END),
-        row("plugged", SEARCHING, P.WAITING, do=["note_reason", "stop_slac", "stop_sdp"]),
-        row("slac_matched", P.MATCHING, P.JOINING, do="watch_link"),
-        row("slac_failed", P.MATCHING, P.UNMATCHED, do=VEHICLE_END),
-        row("plugged", P.UNMATCHED, P.WAITING),  # state F: the charger wants to begin anew
-        row("link_up", P.JOINING, P.DISCOVERING, do="start_sdp"),
-        row("timeout", P.JOINING, P.UNMATCHED, do=["note_no_link", *VEHICLE_END[1:]]),
-        row("sdp_failed", P.DISCOVERING, P.ENDED, do=VEHICLE_END),
-        row("connected", P.DISCOVERING, P.CONNECTED),
-        row("v2g_ended", [P.DISCOVERING, P.CONNECTED], P.ENDED, do=VEHICLE_END),
-    ]
-    INITIAL = P.UNPLUGGED
-    DEADLINE_S: ClassVar = {P.JOINING: TT_MATCH_JOIN_S}
-    ENDLESS: ClassVar = [
-        P.UNPLUGGED,
-        P.WAITING,
-        P.MATCHING,
-        P.DISCOVERING,
-        P.CONNECTED,
-        P.UNMATCHED,
-        P.ENDED,
-    ]
-    """SLAC, SDP and V2G watch their own time; the rest waits for the charger or the driver."""
-
-    def __init__(self, *, slac: bool = True) -> None:
-        super().__init__(slac=slac)
-        self._digital = False
-
-    def classify(self, signal: Output) -> None:
-        """Turn a fact into a trigger, and remember the pilot for the driver's next wish."""
-        if isinstance(signal, InletPilotChanged):
-            self._digital = signal.digital
-        super().classify(signal)
-
-    # guards
-
-    def sees_digital(self) -> bool:
-        """Does the charger want to talk?"""
-        return self._digital
-
-    # actions
-
-    def stop_for_button(self) -> None:
-        """End the session before the connector leaves."""
-        self.out.append(StopRequest("the button of the connector's latch was pressed"))
-
-    def open_s2(self) -> None:
-        """Back to state B."""
-        self.phase = Phase.CONNECTED
-        self.out.append(S2Request(closed=False))
-
-    def idle(self) -> None:
-        """Nothing is plugged in."""
-        self.phase = Phase.IDLE

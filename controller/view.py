@@ -12,12 +12,15 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from controller.interlock_test import BENCH_MODE
 from controller.report import side
 from controller.signals import (
+    BcbToggled,
     CloseContactors,
     EvseInputs,
     InletPilotChanged,
     InterlockReport,
+    InterlockTested,
     LinkChanged,
     MessageReceived,
     MessageSent,
@@ -30,6 +33,7 @@ from controller.signals import (
     PilotChanged,
     SdpFailed,
     SeccDiscovered,
+    SequenceTimed,
     SessionEnded,
     SetDuty,
     SetS2,
@@ -79,7 +83,16 @@ def _mac(mac: bytes) -> str:
 
 
 EVENTS: dict[type[Any], Callable[[Any], str]] = {
-    PilotChanged: lambda e: f"pilot {e.state.value}, {e.high_v:.1f} V, duty {e.duty:.0%}",
+    PilotChanged: lambda e: (
+        f"pilot {e.state.value}, {e.high_v:.1f} V, duty {e.duty:.0%}"
+        + (f": {e.fault.value}" if e.fault.value else "")
+        + (f"; oscillator held: {e.held}" if e.held and e.held != e.fault.value else "")
+    ),
+    BcbToggled: lambda e: f"vehicle toggled B-C-B, {e.duration_s * 1000:.0f} ms (no. {e.count})",
+    SequenceTimed: lambda e: (
+        f"Table A.6 sequence {e.number}, {e.what}: {e.took_s * 1000:.0f} ms"
+        + ("" if e.kept else f", limit {e.limit_s:g} s NOT KEPT")
+    ),
     InletPilotChanged: lambda e: (
         f"inlet {'plugged' if e.plugged else 'empty'}, duty {e.duty:.0%}"
         + (", digital communication" if e.digital else "")
@@ -103,6 +116,7 @@ EVENTS: dict[type[Any], Callable[[Any], str]] = {
     CloseContactors: lambda e: "contactors close",
     OpenContactors: lambda e: f"contactors open: {e.reason}",
     InterlockReport: lambda e: "interlock: " + interlock_text(e),
+    InterlockTested: lambda e: self_test_text(e),
     PeerMisbehaved: lambda e: f"peer: {e.reason}",
     SessionEnded: lambda e: f"session ended: {e.reason}",
     StopRequest: lambda e: f"stop: {e.reason}",
@@ -119,6 +133,13 @@ def interlock_text(report: InterlockReport) -> str:
     if report.close_contactors:
         return "contactors permitted"
     return report.reasons[0] if report.reasons else "no power"
+
+
+def self_test_text(tested: InterlockTested) -> str:
+    """Say what the interlock's self-test proved, or how it ended."""
+    if tested.part == "interlock":
+        return f"hardware interlock {tested.detail}" if tested.ok else tested.detail
+    return f"self-test {'ok' if tested.ok else 'FAILED'}: {tested.part}: {tested.detail}"
 
 
 class Narrator:
@@ -268,6 +289,7 @@ ROWS = (
     "state of charge",
     "contactors",
     "interlock",
+    "hardware",
 )
 
 
@@ -305,6 +327,9 @@ CELLS: dict[type[Any], Callable[[Any], dict[str, str]]] = {
     MessageSent: lambda e: {"message": f"{e.name} {e.code}"},
     MessageReceived: lambda e: {},
     InterlockReport: lambda e: {"interlock": interlock_text(e)},
+    InterlockTested: lambda e: (
+        {"hardware": "interlock proved" if e.ok else BENCH_MODE} if e.part == "interlock" else {}
+    ),
     EvseInputs: _charger,
     PevInputs: _car,
 }

@@ -7,7 +7,7 @@ from math import inf, nan
 
 import pytest
 
-from controller import interlock
+from controller import interlock, interlock_chain
 from controller.errors import ConfigError
 from controller.interlock import RULES, Interlock, Snapshot
 from controller.interlock_rules import InterlockConfig, Severity
@@ -18,6 +18,7 @@ from controller.signals import (
     IsolationStatus,
     Permits,
     Phase,
+    PilotFault,
     ResetRequest,
 )
 
@@ -29,6 +30,7 @@ CHARGING = Snapshot(
     now=NOW,
     pilot=P.C2,
     pilot_age_s=0.0,
+    pilot_power_s=1.0,
     diode_ok=True,
     heartbeat_age_s=0.02,
     believed_phase=Phase.CHARGE,
@@ -48,6 +50,8 @@ CHARGING = Snapshot(
     charger_maximum_v=500.0,
     charger_maximum_a=125.0,
     hardware_interlock=True,
+    interlock_tested=True,
+    coils_live=True,
 )
 UNPLUGGED = replace(CHARGING, pilot=P.A1, voltage_v=0.0, current_a=0.0)
 
@@ -88,6 +92,8 @@ def test_before_the_first_evaluation_the_report_grants_nothing() -> None:
     assert (report.close_contactors, report.energise) == (False, False)
 
 
+COMES_AFTER = {"stop without effect": "emergency stop"}
+"""Rows that can only latch behind another one."""
 NEITHER, CLOSE_ONLY, GRANTED = (False, False), (True, False), (True, True)
 
 # name of the row (or "" for none), what is different, permits after a long time of it
@@ -117,6 +123,15 @@ ROWS: list[tuple[str, dict[str, object], tuple[bool, bool]]] = [
     ("feedback stale", {"contactors_age_s": nan}, NEITHER),
     # hardware
     ("hardware", {"hardware_tripped": True}, NEITHER),
+    ("self-test", {"interlock_tested": False}, NEITHER),
+    ("coil supply", {"coils_live": False}, NEITHER),
+    ("", {"coils_live": False, "hardware_interlock": False, "voltage_v": 60.0}, GRANTED),
+    ("CP loss", {"coils_must_be_dead": True}, NEITHER),
+    ("", {"coils_must_be_dead": True, "hardware_interlock": False, "voltage_v": 60.0}, GRANTED),
+    ("coil supply", {"coils_must_be_dead": True, "coils_live": False}, NEITHER),
+    ("stop channels", {"stops_disagree": True}, NEITHER),
+    ("stop without effect", {"emergency_stop": True}, NEITHER),
+    ("emergency stop", {"emergency_stop": True, "hardware_tripped": True}, NEITHER),
     ("bench mode", {"hardware_interlock": False}, NEITHER),
     ("", {"hardware_interlock": False, "voltage_v": 60.0}, GRANTED),
     ("bench mode", {"hardware_interlock": False, "voltage_v": 60.1}, NEITHER),
@@ -155,6 +170,19 @@ ROWS: list[tuple[str, dict[str, object], tuple[bool, bool]]] = [
     ("ventilation", {"pilot": P.D2}, NEITHER),
     ("pilot E", {"pilot": P.E}, NEITHER),
     ("pilot F", {"pilot": P.F}, NEITHER),
+    ("pilot fault", {"pilot_fault": PilotFault.SHORT}, NEITHER),
+    ("pilot fault", {"pilot_fault": PilotFault.RANGE}, NEITHER),
+    ("pilot fault", {"pilot_fault": PilotFault.SUPPLY}, NEITHER),
+    ("pilot fault", {"pilot_fault": PilotFault.DIODE}, NEITHER),
+    ("pilot fault", {"pilot_fault": PilotFault.NEGATIVE_SUPPLY}, NEITHER),
+    ("pilot fault", {"pilot_fault": PilotFault.SHORT, "pilot": P.E}, NEITHER),
+    ("pilot fault", {"pilot_fault": PilotFault.SUPPLY, "pilot": P.F}, NEITHER),
+    ("", {"pilot_fault": PilotFault.VENTILATION}, GRANTED),  # a matter of state D alone
+    ("pilot open", {"pilot_fault": PilotFault.OPEN, "pilot": P.A2}, NEITHER),
+    ("toggle", {"pilot_power_s": 0.449}, NEITHER),
+    ("", {"pilot_power_s": 0.45}, GRANTED),
+    ("toggle", {"pilot_power_s": nan}, NEITHER),
+    ("toggle", {"pilot_power_s": -1.0}, NEITHER),
     ("", {"pilot_age_s": 0.05}, GRANTED),
     ("pilot stale", {"pilot_age_s": 0.051}, NEITHER),
     ("", {"pilot_age_s": -0.005}, GRANTED),
@@ -207,12 +235,50 @@ def test_each_row(name: str, changes: dict[str, object], expected: tuple[bool, b
     rule = next(r for r in RULES if r.name == name)
     told = rule.reason.format(s=seen)
     assert told in run.permits.reasons
-    assert run.interlock.report.latched == (told if rule.latches else "")
-    assert run.interlock.report.emergency is (rule.severity is Severity.EMERGENCY)
+    first = next(r for r in RULES if r.name == COMES_AFTER.get(name, name))
+    assert run.interlock.report.latched == (first.reason.format(s=seen) if rule.latches else "")
+    assert run.interlock.report.emergency is (first.severity is Severity.EMERGENCY)
 
 
 def test_each_row_of_the_table_is_tested() -> None:
-    assert {name for name, _, _ in ROWS} - {""} == {rule.name for rule in RULES}
+    apart = {"over-voltage lasts"}
+    assert {name for name, _, _ in ROWS} - {""} | apart == {rule.name for rule in RULES}
+
+
+def test_an_over_voltage_that_lasts_is_an_emergency() -> None:
+    run = Run()
+    high = replace(CHARGING, voltage_v=430.0)
+    run.see(high, 2.4)
+    report = run.interlock.report
+    assert (report.latched, report.emergency) == (
+        "output voltage 430 V is above the vehicle's maximum",
+        False,
+    )
+    run.see(high, 0.2)
+    report = run.interlock.report
+    assert report.emergency
+    assert "is above" in report.latched  # the first reason stays
+    assert both(run.permits) == NEITHER
+
+
+def test_an_over_voltage_that_went_in_time_is_an_error_only() -> None:
+    run = Run()
+    run.see(replace(CHARGING, voltage_v=430.0), 2.0)
+    run.see(CHARGING, 10.0)
+    assert run.interlock.report.latched
+    assert not run.interlock.report.emergency
+
+
+@pytest.mark.parametrize("fault", interlock.HOLDING_FAULTS)
+def test_a_pilot_fault_holds_until_unplugged(fault: PilotFault) -> None:
+    run = Run()
+    run.see(replace(CHARGING, pilot_fault=fault), 0.01)
+    assert both(run.see(CHARGING, 5.0)) == NEITHER
+    assert run.interlock.report.latched == fault.value
+    assert not run.interlock.report.emergency
+    run.see(replace(UNPLUGGED, pilot_fault=fault))
+    assert run.interlock.report.latched == ""
+    assert both(run.see(CHARGING)) == GRANTED
 
 
 @pytest.mark.parametrize(
@@ -225,6 +291,8 @@ def test_each_row_of_the_table_is_tested() -> None:
         ({"pilot": P.B2}, 0.0),
         ({"heartbeat_age_s": 0.2}, 0.0),
         ({"emergency_stop": True}, 0.0),
+        ({"stops_disagree": True}, interlock_chain.STOP_CHANNELS_S),
+        ({"coils_must_be_dead": True}, interlock_chain.CP_LOSS_S),
     ],
 )
 def test_how_long_it_is_tolerated(changes: dict[str, object], tolerated_s: float) -> None:
@@ -334,6 +402,23 @@ def test_isolation_status_in_each_phase(phase: Phase) -> None:
 # --- latches -------------------------------------------------------------------------------------
 
 
+def test_each_fault_is_told_the_first_one_first_and_the_strictest_reset_counts() -> None:
+    run = Run()
+    run.see(replace(CHARGING, isolation=IsolationStatus.FAULT), 0.1)
+    run.see(replace(CHARGING, emergency_stop=True), 0.05)
+    run.see(replace(CHARGING, emergency_stop=True), 0.2)
+    assert [reason.split()[0] for reason in run.permits.reasons] == [
+        "insulation",
+        "emergency",
+        "the",
+    ]
+    run.see(UNPLUGGED, 0.1)
+    assert run.interlock.report.latched.startswith("insulation")
+    run.interlock.receive_signal(ResetRequest())
+    run.see(UNPLUGGED)
+    assert run.interlock.report.latched == ""
+
+
 def test_a_latched_fault_holds_until_unplugged() -> None:
     run = Run()
     run.see(replace(CHARGING, isolation=IsolationStatus.FAULT))
@@ -398,7 +483,8 @@ def test_a_report_changes_only_with_its_content() -> None:
 
 def test_each_reason_is_a_sentence_for_people() -> None:
     for rule in RULES:
-        told = rule.reason.format(s=replace(CHARGING, contactor_fault="contactor welded"))
+        seen = replace(CHARGING, contactor_fault="contactor welded", pilot_fault=PilotFault.SHORT)
+        told = rule.reason.format(s=seen)
         assert len(told) > 15
         assert "{" not in told
         assert rule.latches or "{" not in rule.reason, "a reason that changes floods the log"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from controller.report import BEGINS, ENDS, PHASES, REPORTED, SAFE_VOLTAGE_V, Report, budget_s, side
+from controller.report import BEGINS, ENDS, HANDLERS, PHASES, SAFE_VOLTAGE_V, Report, budget_s, side
 from controller.signals import (
     AnswerMeasured,
     ConnectionMade,
@@ -256,7 +256,7 @@ def test_the_first_latched_fault_and_what_the_peer_did_are_kept() -> None:
 
 def test_what_it_does_not_know_changes_nothing() -> None:
     assert report((0.0, EVSE, StationChanged("x"))).summary() == Report().summary()
-    assert StationChanged not in REPORTED
+    assert StationChanged not in HANDLERS
 
 
 def test_the_summary_is_plain_json() -> None:

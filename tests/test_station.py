@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from controller.cp.timing import T_HOLD_X1_S
 from controller.signals import (
     DUTY_DIGITAL,
     DUTY_STEADY_HIGH,
@@ -37,19 +38,11 @@ from controller.signals import (
 )
 from controller.slac.timing import (
     C_SEQU_RETRY,
-    T_CONN_INIT_HLC_S,
     T_STEP_EF_S,
     TT_MATCH_JOIN_S,
 )
-from controller.station import (
-    NORMAL_END,
-    OSCILLATOR_RETAIN_S,
-    EvseState,
-    EvseStation,
-    PevState,
-    PevStation,
-    Station,
-)
+from controller.station import NORMAL_END, OSCILLATOR_RETAIN_S, EvseState, EvseStation, Station
+from controller.station_pev import PevState, PevStation
 from controller.v2g.timing import V2G_SECC_COMMUNICATION_SETUP_S
 
 E, P = EvseState, PevState
@@ -134,7 +127,7 @@ EVSE_NEXT: dict[EvseState, dict[str, EvseState]] = {
     E.ENDED: GONE,
 }
 EVSE_TIMEOUT = {
-    E.RESUMING: (T_CONN_INIT_HLC_S, E.MATCHING),
+    E.RESUMING: (T_HOLD_X1_S, E.MATCHING),
     E.STEPPING: (T_STEP_EF_S, E.RESUMING),
     E.JOINING: (TT_MATCH_JOIN_S, E.STEPPING),
     E.WAITING: (V2G_SECC_COMMUNICATION_SETUP_S, E.ENDED),
@@ -484,7 +477,7 @@ def test_slac_is_tried_again_and_then_given_up() -> None:
         assert due == 1.0 + T_STEP_EF_S
         out = station.handle_timer(due)
         assert out == [DutyRequest(DUTY_STEADY_HIGH), StationChanged("steady pilot after F", "")]
-        out = station.handle_timer(due + T_CONN_INIT_HLC_S)
+        out = station.handle_timer(due + T_HOLD_X1_S)
         assert out == [DutyRequest(DUTY_DIGITAL), StartSlac(), StationChanged("matching", "")]
     out = station.receive_signal(SLAC_FAILED, 100.0)
     assert station.state is E.ENDED

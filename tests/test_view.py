@@ -20,6 +20,7 @@ from controller.signals import (
     OpenContactors,
     Output,
     PilotChanged,
+    PilotFault,
     SessionEnded,
     SetDuty,
     SlacMatched,
@@ -117,6 +118,24 @@ def test_interlock(report: InterlockReport, text: str) -> None:
     assert interlock_text(report) == text
 
 
+@pytest.mark.parametrize(
+    ("fault", "held", "text"),
+    [
+        (PilotFault.NONE, "", "pilot B1, 9.0 V, duty 100%"),
+        (PilotFault.DIODE, "", "pilot B1, 9.0 V, duty 100%: " + PilotFault.DIODE.value),
+        (
+            PilotFault.SHORT,
+            PilotFault.SHORT.value,
+            "pilot B1, 9.0 V, duty 100%: " + PilotFault.SHORT.value,
+        ),
+        (PilotFault.NONE, "silent", "pilot B1, 9.0 V, duty 100%; oscillator held: silent"),
+    ],
+)
+def test_what_is_wrong_with_the_pilot_is_said(fault: PilotFault, held: str, text: str) -> None:
+    signal = PilotChanged(ControlPilotState.B1, 9.0, 9.0, 1.0, True, fault, held)
+    assert EVENTS[PilotChanged](signal) == text
+
+
 def example(cls: type[Any]) -> Any:  # noqa: ANN401
     """Make a signal of any class, with something of the right type in each field."""
     samples: dict[str, Any] = {
@@ -127,6 +146,7 @@ def example(cls: type[Any]) -> Any:  # noqa: ANN401
         "bytes": b"\x01\x02",
         "DutyCycle": 0.05,
         "ControlPilotState": ControlPilotState.B2,
+        "PilotFault": signals.PilotFault.SHORT,
         "Phase": signals.Phase.CHARGE,
         "tuple[str, ...]": ("why",),
         "Address": ("fe80::1", 1),

@@ -2,15 +2,22 @@
 
 Theory of operation. The letter of a state comes from the voltage of the high phase (`levels`), the
 digit from what this core drives: 2 with a duty cycle between 0 and 1, else 1. So a state changes
-either by a debounced reading or at once by `DutyRequest`. It is not a table machine, because no
+either by a debounced reading or at once by what is driven. It is not a table machine, because no
 state remembers anything: only the reading and the drive count, and every period runs through here.
+
+What is driven is wished for by `DutyRequest`; `duty` knows which steps a vehicle needs between two
+wishes. Stronger than any wish, in this order:
+
+- An emergency latched by the interlock, and a hold, keep the oscillator off (X1). A hold lasts
+  until the vehicle is unplugged, and wishes that come meanwhile are void: after a short circuit
+  (IEC 61851-1 Table A.6: E leads to X1), and after the communication process fell silent with the
+  oscillator running (CharIN design guide: once in B1, stay there until unplugged).
+- Without a communication process the charger is not available (F). A vehicle that is held keeps
+  it in X1 all the same: at -12 V nobody could see it being unplugged.
 
 The diode. While the oscillator runs and a vehicle is there, the low phase must reach -12 V. That
 has to be seen before `diode_ok` is true (IEC 61851-1 Table A.4 note: at least once before power),
 and its absence is a fault that holds until the vehicle is unplugged (state A).
-
-What holds the pilot: an emergency latched by the interlock stops the oscillator (X1) until the
-latch is gone; a duty request that is no number between 0 and 1 does so until the next one.
 
 An input that was seen before (same `taken_at`), or that is older, is no reading: the interlock
 sees the age of the last one.
@@ -20,8 +27,11 @@ from __future__ import annotations
 
 from math import inf
 
-from controller.cp import levels, timing
-from controller.cp.levels import Debounce, Level
+from controller.cp import faults, levels, timing
+from controller.cp.duty import DutySteps, meaningful
+from controller.cp.levels import POWER_LEVELS, VEHICLE_LEVELS, Debounce, Level
+from controller.cp.low_phase import LowPhase
+from controller.cp.toggles import BcbWatch
 from controller.signals import (
     DUTY_STEADY_HIGH,
     DUTY_STEADY_LOW,
@@ -31,6 +41,7 @@ from controller.signals import (
     InterlockReport,
     Output,
     PilotChanged,
+    PilotFault,
     PilotSample,
     SetDuty,
 )
@@ -49,30 +60,46 @@ _OSCILLATING_STATE = _STEADY_STATE | {
     Level.C: ControlPilotState.C2,
     Level.D: ControlPilotState.D2,
 }
-_VEHICLE_LEVELS = (Level.B, Level.C, Level.D)
+SILENT = "the communication process fell silent with a vehicle connected"
 
 
 class EvsePilot:
-    """Turns pilot samples and duty requests into `SetDuty` and `PilotChanged`.
+    """Turns pilot samples and duty requests into `SetDuty`, `PilotChanged` and `BcbToggled`.
 
     `state` is E until the first level is believed: nothing known, no power.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ventilation: bool = False) -> None:
         self.state = ControlPilotState.E
         self.duty: DutyCycle = DUTY_STEADY_HIGH
-        self.diode_ok = False
-        self.diode_fault = False
+        self.fault = PilotFault.NONE
+        self.held = ""
+        """Why the oscillator stays off until the vehicle is unplugged; or empty."""
+        self.is_abandoned = False
+        """No communication process: not available (F)."""
         self.sample: PilotSample | None = None
+        self._ventilation = ventilation
         self._requested: DutyCycle = DUTY_STEADY_HIGH
-        self._held = False
+        self._emergency = False
+        self._steps = DutySteps()
+        self._step_at: float | None = None
+        self._has_run = False
+        """The oscillator ran while the present vehicle was connected."""
+        self._toggles = BcbWatch()
         self._debounce = Debounce()
+        self._low = LowPhase()
+        self._latched = PilotFault.NONE
+        self._passing = PilotFault.NONE
+        self._was_f = False
+        """-12 V was reached since it is driven."""
         self._keep_low = self._keep_high = 0.0
         self._quiet = False
         self._taken_at = -inf
-        self._negative_since: float | None = None
-        self._no_negative_since: float | None = None
-        self._judge_diode_at = -inf
+        self._began_at: float | None = None
+        self._settled_at = -inf
+        self._told: PilotChanged | None = None
+
+    # --- what is known ----------------------------------------------------------------------------
 
     @property
     def glitches(self) -> int:
@@ -85,25 +112,53 @@ class EvsePilot:
         return self._taken_at
 
     @property
+    def power_since(self) -> float:
+        """Since when the vehicle is in C or D; infinite while it is not."""
+        return self._toggles.power_since
+
+    @property
     def is_oscillating(self) -> bool:
         """Whether this core drives the 1 kHz signal."""
         return DUTY_STEADY_LOW < self.duty < DUTY_STEADY_HIGH
 
     @property
+    def diode_ok(self) -> bool:
+        """Whether the low phase reached -12 V with the present vehicle."""
+        return self._low.diode_ok
+
+    @property
+    def diode_fault(self) -> bool:
+        """Whether it did not; holds until the vehicle is unplugged."""
+        return self._low.fault is not PilotFault.NONE
+
+    @property
+    def has_run(self) -> bool:
+        """Whether the oscillator ran while the present vehicle was connected."""
+        return self._has_run
+
+    @property
     def is_pending(self) -> bool:
         """Whether the next sample matters even if it equals the last one."""
-        return not self._quiet or (self._must_judge_diode() and not self.diode_ok)
+        return not self._quiet or (self._must_judge_low() and not self._low.seen)
+
+    # --- verbs ------------------------------------------------------------------------------------
 
     def next_timer(self) -> float | None:
-        """When an unsettled C or D ends even without a further sample."""
-        return self._debounce.give_up_at
+        """When an unsettled C or D ends without a further sample, or a step may be taken."""
+        give_up_at, step_at = self._debounce.give_up_at, self._step_at
+        if give_up_at is None or (step_at is not None and step_at < give_up_at):
+            return step_at
+        return give_up_at
 
     def handle_timer(self, now: float) -> list[Output]:
-        """Leave C or D when the last reading disagreed and none came to settle it."""
-        at = self._debounce.give_up_at
-        if at is None or now < at or not self._debounce.expire(now):
+        """Leave C or D when the last reading disagreed and none came to settle it; go on a step."""
+        before, at = self._debounce.level, self._debounce.give_up_at
+        toggled: list[Output] = []
+        if at is not None and now >= at and self._debounce.expire(now):
+            toggled = self._level_changed(before, now)
+        elif self._step_at is None or now < self._step_at:
             return []
-        return self._level_changed(now)
+        return self._conclude(now) + toggled
 
     def receive_sample(self, sample: PilotSample, now: float) -> list[Output]:
         """Take one reading of the pilot."""
@@ -123,93 +178,168 @@ class EvsePilot:
     def receive_signal(self, signal: DutyRequest | InterlockReport, now: float) -> list[Output]:
         """Take a wish for another duty cycle, or the interlock's view (an emergency holds X1)."""
         if isinstance(signal, DutyRequest):
-            valid = DUTY_STEADY_LOW <= signal.duty <= DUTY_STEADY_HIGH
-            self._requested = signal.duty if valid else DUTY_STEADY_HIGH
+            self._requested = DUTY_STEADY_HIGH if self.held else meaningful(signal.duty)
         else:
-            self._held = signal.emergency
-        return self._drive(DUTY_STEADY_HIGH if self._held else self._requested, now)
+            self._emergency = signal.emergency
+        return self._conclude(now)
+
+    def communication_silent(self, now: float) -> list[Output]:
+        """Act on a silent communication process: what it wanted is void, what ran is over."""
+        self._requested = DUTY_STEADY_HIGH
+        if self._has_run and not self.held:
+            self.held = SILENT
+        return self._conclude(now)
+
+    def abandon(self, now: float, *, abandoned: bool) -> list[Output]:
+        """Take notice that there is no communication process any more, or that there is again."""
+        self.is_abandoned = abandoned
+        return self._conclude(now)
 
     def report(self) -> list[Output]:
         """Return the present state once more, for someone who has just come; nothing if unknown."""
-        return [] if self._debounce.level is None else self._report()
+        return [] if self._told is None else [self._changed()]
 
-    # --- inside ---------------------------------------------------------------------------------
+    # --- readings ---------------------------------------------------------------------------------
 
     def _negative_is_as_before(self, low_v: float) -> bool:
-        if self.diode_ok and DUTY_STEADY_LOW < self.duty < DUTY_STEADY_HIGH:
+        if self._low.seen and DUTY_STEADY_LOW < self.duty < DUTY_STEADY_HIGH:
             return levels.negative_peak_ok(low_v)
-        return not self._must_judge_diode()
+        return not self._must_judge_low()
 
-    def _must_judge_diode(self) -> bool:
-        return (
-            self.is_oscillating and self._debounce.level in _VEHICLE_LEVELS and not self.diode_fault
-        )
-
-    def _drive(self, duty: DutyCycle, now: float) -> list[Output]:
-        if duty == self.duty:
-            return []
-        self.duty = duty
-        self._judge_diode_at = now + timing.DIODE_SETTLE_S
-        self._negative_since = self._no_negative_since = None
-        self._quiet = False
-        out: list[Output] = [SetDuty(duty)]
-        if self._debounce.level is not None and self._derive_state() is not self.state:
-            out += self._report()
-        return out
+    def _must_judge_low(self) -> bool:
+        return self.is_oscillating and self._low.must_judge(self._debounce.level)
 
     def _take(self, sample: PilotSample, at: float) -> list[Output]:
-        reading = levels.classify(sample.high_v, self._debounce.level)
-        changed = self._debounce.put(reading, at)
-        diode_before = self.diode_ok
-        self._judge_diode(sample.low_v, reading, at)
-        self._quiet = not self._debounce.is_pending and self._no_negative_since is None
-        if changed:
-            return self._level_changed(at)
-        if self.diode_ok is not diode_before:
-            return self._report()
-        return []
+        if self._began_at is None:
+            self._began_at = at
+        before = self._debounce.level
+        reading = levels.classify(sample.high_v, before)
+        toggled: list[Output] = []
+        if self._debounce.put(reading, at):
+            toggled = self._level_changed(before, at)
+        if self.is_oscillating and at >= self._settled_at:
+            self._low.take(sample, reading, self._debounce.level, at)
+        self._judge_level(sample, at)
+        unsettled = self._debounce.is_pending or self._low.is_failing
+        self._quiet = not (unsettled or self._is_unjudged())
+        return self._conclude(at) + toggled
 
-    def _judge_diode(self, low_v: float, reading: Level, at: float) -> None:
-        if not self.is_oscillating or at < self._judge_diode_at:
-            return
-        if reading not in _VEHICLE_LEVELS:
-            self._negative_since = self._no_negative_since = None
-        elif levels.negative_peak_ok(low_v):
-            self._no_negative_since = None
-            if self._negative_since is None:
-                self._negative_since = at
-        else:
-            self._negative_since = None
-            if self._no_negative_since is None:
-                self._no_negative_since = at
-        self._conclude_diode(at)
-
-    def _conclude_diode(self, at: float) -> None:
-        if self._debounce.level not in _VEHICLE_LEVELS or self.diode_fault:
-            return
-        ok_at, bad_at = self._negative_since, self._no_negative_since
-        if bad_at is not None and at - bad_at >= timing.DIODE_DEBOUNCE_S:
-            self.diode_fault, self.diode_ok = True, False
-        elif ok_at is not None and at - ok_at >= timing.DEBOUNCE_S:
-            self.diode_ok = True
-
-    def _level_changed(self, now: float) -> list[Output]:
+    def _level_changed(self, before: Level | None, at: float) -> list[Output]:
         level = self._debounce.level
         assert level is not None
         self._keep_low, self._keep_high = levels.keep_band(level)
-        self._quiet = self._quiet and not self._debounce.is_pending
+        self._quiet = False
+        self._low.restart()
+        self._passing = PilotFault.NONE
         if level is Level.A:
-            self.diode_ok = self.diode_fault = False
-            self._negative_since = self._no_negative_since = None
-        return self._report()
+            self._unplugged()
+            if before in POWER_LEVELS:
+                self._passing = PilotFault.OPEN
+        elif level in VEHICLE_LEVELS:
+            self._steps.vehicle_came()
+            if level is Level.D and not self._ventilation:
+                self._passing = PilotFault.VENTILATION
+        self._note_run()
+        toggled = self._toggles.level_changed(before, level, at)
+        return [] if toggled is None else [toggled]
 
-    def _derive_state(self) -> ControlPilotState:
+    def _unplugged(self) -> None:
+        self._has_run = False
+        self._latched = PilotFault.NONE
+        self.held = ""
+        self._low.unplugged()
+        self._steps.vehicle_left()
+
+    def _note_run(self) -> None:
+        if self.is_oscillating and self._debounce.level in VEHICLE_LEVELS:
+            self._has_run = True
+
+    # --- what is wrong ----------------------------------------------------------------------------
+
+    def _judge_level(self, sample: PilotSample, at: float) -> None:
+        """Name the fault behind a level that contradicts what is driven, once that has settled."""
+        level, began_at = self._debounce.level, self._began_at
+        if level is None or began_at is None or self._debounce.is_pending:
+            return
+        if at < self._settled_at or at < began_at + timing.START_SETTLE_S:
+            return
+        if level is Level.F and self.duty <= DUTY_STEADY_LOW:
+            self._was_f, self._low.missing = True, False
+        elif faults.is_wrong_level(level, self.duty) and self._latched is PilotFault.NONE:
+            fault = faults.of_level(level, sample, self.duty, was_f=self._was_f)
+            if fault is PilotFault.NEGATIVE_SUPPLY:
+                self._low.missing = True
+            else:
+                self._latched = fault
+                self.held = self.held or fault.value
+                self._requested = DUTY_STEADY_HIGH
+
+    def _is_unjudged(self) -> bool:
         level = self._debounce.level
-        assert level is not None
-        return (_OSCILLATING_STATE if self.is_oscillating else _STEADY_STATE)[level]
+        if level is None or self._latched is not PilotFault.NONE:
+            return False
+        if self.duty <= DUTY_STEADY_LOW:
+            return not (self._was_f if level is Level.F else self._low.missing)
+        return faults.is_wrong_level(level, self.duty)
 
-    def _report(self) -> list[Output]:
-        self.state = self._derive_state()
+    def _name_fault(self) -> PilotFault:
+        if self._latched is not PilotFault.NONE:
+            return self._latched
+        if self.diode_fault:
+            return self._low.fault
+        if self._low.missing and self._debounce.level not in VEHICLE_LEVELS:
+            return PilotFault.NEGATIVE_SUPPLY
+        return self._passing
+
+    # --- what follows -----------------------------------------------------------------------------
+
+    def _conclude(self, now: float) -> list[Output]:
+        """Drive what is to be driven now, and tell what has changed."""
+        out = self._drive(now)
+        level, told = self._debounce.level, self._told
+        if level is None:
+            return out
+        self.state = (_OSCILLATING_STATE if self.is_oscillating else _STEADY_STATE)[level]
+        self.fault = self._name_fault()
+        same = (
+            told is not None
+            and told.state is self.state
+            and told.diode_ok is self.diode_ok
+            and told.fault is self.fault
+            and told.held == self.held
+            and (told.duty == self.duty or not self.is_oscillating)
+        )
+        if not same:
+            self._told = self._changed()
+            out.append(self._told)
+        return out
+
+    def _drive(self, now: float) -> list[Output]:
+        duty = self._steps.want(self._wanted(), now)
+        self._step_at = self._steps.next_timer()
+        if duty == self.duty:
+            return []
+        self.duty = duty
+        self._settled_at = now + timing.DIODE_SETTLE_S
+        self._low.restart()
+        self._quiet = self._was_f = False
+        self._note_run()
+        return [SetDuty(duty)]
+
+    def _wanted(self) -> DutyCycle:
+        if self._emergency or self.held:
+            return DUTY_STEADY_HIGH
+        return DUTY_STEADY_LOW if self.is_abandoned else self._requested
+
+    def _changed(self) -> PilotChanged:
         sample = self.sample
         assert sample is not None
-        return [PilotChanged(self.state, sample.high_v, sample.low_v, self.duty, self.diode_ok)]
+        return PilotChanged(
+            self.state,
+            sample.high_v,
+            sample.low_v,
+            self.duty,
+            self.diode_ok,
+            self.fault,
+            self.held,
+        )

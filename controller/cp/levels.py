@@ -29,6 +29,8 @@ class Level(Enum):
 
 POWER_LEVELS = (Level.C, Level.D)
 """The letters in which a vehicle asks for power."""
+VEHICLE_LEVELS = (Level.B, *POWER_LEVELS)
+"""The letters in which a vehicle is there."""
 
 _BANDS: tuple[tuple[Level, tuple[float, float]], ...] = (  # from the highest voltage down
     (Level.A, limits.LEVEL_A_V),

@@ -16,6 +16,11 @@ NEGATIVE_PEAK_V = (-13.0, -11.0)
 """The low phase with the vehicle's diode in place (Table A.4: -12 V +-1 V). Without a diode it
 mirrors the high phase (-9 V), with a short circuit it is near 0 V: both are outside."""
 
+RANGE_V = (-13.0, 13.0)
+"""What a generator of +-12 V can make (+-0.6 V, and the accuracy of the measurement)."""
+MIRROR_V = 1.2
+"""chargebyte: high and low phase whose sum is this small are the same load both ways: no diode."""
+
 # Generator and circuit: CharIN design guide for CCS, pilot slide; IEC 61851-1 Table A.2.
 GENERATOR_V = 12.0
 SOURCE_OHM = 1000.0

@@ -21,6 +21,44 @@ DIODE_SETTLE_S = 0.020
 """After a change of the driven duty the negative peak is not judged: the peak detector needs its
 reset (1.5 ms), a settling time (2 ms) and a conversion, and drivers differ."""
 
+START_SETTLE_S = 0.1
+"""Own figure: after the first reading a wrong level withholds power, as always, but is not yet a
+fault that holds until unplugging: supply and detectors may still be settling."""
+
+# --- steps between duty cycles: ISO 15118-3 and IEC 61851-1 Table A.6, as EVerest runs them -------
+T_STEP_X1_S = 3.0
+"""X1 between 5 % and a duty that names a current (ISO 15118-3 figure 5)."""
+T_STEP_EF_S = 4.0
+"""Least time in F, so that a vehicle takes what follows for a new plug-in (ISO 15118-3)."""
+T_HOLD_X1_S = 0.75
+"""X1 after F, before the oscillator starts."""
+T_REPLUG_S = T_STEP_EF_S
+"""A charger without a switch in the pilot line simulates a replug by a step through F."""
+DUTY_CHANGE_S = 5.0
+"""Least time between two changes of the duty: a vehicle has 5 s to follow."""
+
+# --- B-C-B toggles --------------------------------------------------------------------------------
+BCB_SHORTEST_S, BCB_LONGEST_S = 0.15, 0.45
+"""State C for 200 to 400 ms, +-50 ms (ISO 15118-3 T_vald_state_duration; EVerest's tolerance)."""
+BCB_SERIES_S = 3.7
+"""Toggles of one series: TT_EVSE_vald_toggle 3.5 s, +0.2 s."""
+
+# --- IEC 61851-1 Table A.6, as EVerest and the CharIN design guide cite it ------------------------
+T_OFF_AFTER_B_S = 0.1
+"""Sequence 8.1: the vehicle leaves C or D (t_ACoff1): off within this."""
+T_OFF_AFTER_A_S = 0.1
+"""Sequence 2: unplugged; CharIN design guide, pilot lost: below 60 V within 100 ms."""
+T_OFF_AFTER_E_S = 3.0
+"""Sequence 12: short circuit of the pilot: off within this (here: at once)."""
+T_ON_AFTER_C_S = 3.0
+"""Sequence 4: the vehicle goes to C2 (t_ACon): AC power on within this."""
+T_S2_AFTER_X1_S = 3.0
+"""Sequence 10.1: the charger stops its oscillator; the vehicle opens S2 within this (t_ACoff2)."""
+T_OFF_UNDER_LOAD_S = 6.0
+"""Sequence 10.2: it does not: an AC charger opens under load after this."""
+T_UNLOCK_S = 5.0
+"""Sequences 2.1 and 2.2: unlocked within this after A."""
+
 STAMP_TOLERANCE_S = 0.005
 """A sample stamped this much ahead of `now` was taken within the same period; more is nonsense."""
 

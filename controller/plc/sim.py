@@ -25,6 +25,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 from controller.errors import WireError
+from controller.frozen import quick
 from controller.plc import pib, wire
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ RIPPLE_DB = 5
 """How far single groups are from the mean; real cables are worse (0 to 116 dB)."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Transit:
     """A frame about to cross the wire."""

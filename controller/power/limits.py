@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import inf
 
+from controller.frozen import quick
 from controller.signals import PowerEnvelope
 
 SAFE_VOLTAGE_V = 60.0
@@ -55,6 +56,8 @@ RAMP_STEP_S = 0.001
 # --- over-voltage, over-current -----------------------------------------------------------------
 OVER_VOLTAGE_S = 0.4
 """Table 104: above the vehicle's maximum for more than 400 ms: shut down."""
+OVER_VOLTAGE_EMERGENCY_S = 2.5
+"""CC.3.4.2: an over-voltage that lasts this long is an emergency."""
 OVER_VOLTAGE_MARGIN_V = 2.0
 """Own figure: a supply that regulates to exactly the maximum reads this much above it."""
 EMERGENCY_OVER_VOLTAGE_S = 0.009
@@ -85,6 +88,7 @@ PLAUSIBLE_CURRENT_A = (-20.0, 1500.0)
 NO_ENVELOPE = PowerEnvelope(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Clamped:
     """A set-point within the envelope, and what held it back."""
@@ -113,14 +117,18 @@ def clamp(
     of the envelope; before there is a voltage, by the target. A target below the lowest voltage
     stays: the supply does what it can.
     """
-    voltage = min(voltage_v, envelope.maximum_voltage_v)
-    current = min(current_a, envelope.maximum_current_a)
+    voltage, current = voltage_v, current_a
+    if envelope.maximum_voltage_v < voltage:
+        voltage = envelope.maximum_voltage_v
+    if envelope.maximum_current_a < current:
+        current = envelope.maximum_current_a
     divisor = measured_v if measured_v > SAFE_VOLTAGE_V else voltage
-    divisor = max(divisor, envelope.minimum_voltage_v)
+    if envelope.minimum_voltage_v > divisor:
+        divisor = envelope.minimum_voltage_v
     by_power = envelope.maximum_power_w / divisor if divisor > 0.0 else current
     return Clamped(
         voltage_v=voltage,
-        current_a=min(current, by_power),
+        current_a=by_power if by_power < current else current,
         voltage_limited=voltage < voltage_v,
         current_limited=current < current_a,
         power_limited=by_power < current,
@@ -129,7 +137,9 @@ def clamp(
 
 def ramped(current_a: float, target_a: float, elapsed_s: float) -> float:
     """Move a set-point towards its target at the permitted rate."""
-    if target_a >= current_a:
+    if target_a == current_a:
+        return target_a
+    if target_a > current_a:
         return min(target_a, current_a + RAMP_UP_A_PER_S * elapsed_s)
     return max(target_a, current_a - RAMP_DOWN_A_PER_S * elapsed_s)
 
@@ -150,9 +160,12 @@ def emergency_over_voltage_v(maximum_v: float) -> float:
 
 
 def bench_envelope(envelope: PowerEnvelope) -> PowerEnvelope:
-    """Return the envelope of a charger without hardware interlock: at most 60 V."""
+    """Return the envelope of a charger without hardware interlock: at most 60 V.
+
+    From 0 V: what stands on the bench is a laboratory supply, and a small battery.
+    """
     return replace(
         envelope,
-        minimum_voltage_v=min(envelope.minimum_voltage_v, BENCH_SETPOINT_V),
+        minimum_voltage_v=0.0,
         maximum_voltage_v=min(envelope.maximum_voltage_v, BENCH_SETPOINT_V),
     )

@@ -23,6 +23,7 @@ from controller.machine import row
 from controller.plc import wire
 from controller.router import earliest
 from controller.signals import (
+    BcbToggled,
     LinkChanged,
     ModemFailed,
     ModemFound,
@@ -139,12 +140,14 @@ class EvseSlac(SlacCore):
             EvseRun(mac, fallback_profile, self.toggles, receive_path_db) for _ in range(RUNS)
         ]
         self._deadline_at = 0.0  # the first handle_timer sets the first key
+        self._next_at: float | None = None
+        self._next_known = False
 
     # --- verbs ---
 
     def receive_frame(self, frame: bytes, now: float) -> list[Output]:
         """Take a frame from the link; frames of foreign runs are ignored."""
-        self.now = now
+        self.now, self._next_known = now, False
         rx = self.accept(frame)
         if rx is None:
             return self.drain()
@@ -166,14 +169,14 @@ class EvseSlac(SlacCore):
 
     def receive_signal(self, signal: Output, now: float) -> list[Output]:
         """Take StartSlac, StopSlac, the pilot, and what the modem core and its link report."""
-        self.now = now
+        self.now, self._next_known = now, False
         match signal:
             case StartSlac():
                 self._asked = 0
                 self.start()
             case StopSlac():
                 self.stop()
-            case PilotChanged():
+            case PilotChanged() | BcbToggled():
                 self.toggles.receive_signal(signal, now)
             case ModemKeySet(nid=nid) if nid == self.nid:
                 self._key_set = True
@@ -194,7 +197,7 @@ class EvseSlac(SlacCore):
     def handle_timer(self, now: float) -> list[Output]:
         """Let the deadlines of the state, of the runs and of the map pass."""
         self.out = super().handle_timer(now)
-        self.now = now
+        self.now, self._next_known = now, False
         for run in self.runs:
             self.out.extend(run.handle_timer(now))
         self.out.extend(self.map.handle_timer(now))
@@ -204,10 +207,13 @@ class EvseSlac(SlacCore):
 
     def next_timer(self) -> float | None:
         """Earliest deadline of the state, of the runs, of the map and of who asked."""
-        times = [run.next_timer() for run in self.runs]
-        return earliest(
-            [self._deadline_at, *times, self.map.next_timer(), self.askers.next_timer()]
-        )
+        if not self._next_known:  # it is asked for far more often than anything happens here
+            self._next_known = True
+            times = [run.next_timer() for run in self.runs]
+            self._next_at = earliest(
+                [self._deadline_at, *times, self.map.next_timer(), self.askers.next_timer()]
+            )
+        return self._next_at
 
     @property
     def phase(self) -> str:

@@ -83,6 +83,7 @@ class DinEvcc(EvccParts):
     INITIAL = S.IDLE
     DEADLINE_S: ClassVar[dict[S, float]] = DEADLINE_S
     ENDLESS = (S.IDLE, S.CHARGE, S.ENDED)
+    __slots__ = ("__dict__", "_config", "_request", "_waiting", "inlet")
     state: S
 
     def __init__(self, config: EvccConfig) -> None:

@@ -26,6 +26,16 @@ if TYPE_CHECKING:
 class EvccParts(TableMachine):
     """What a vehicle's conversation moves besides messages."""
 
+    __slots__ = (
+        "_connected",
+        "_contactors",
+        "_has_session",
+        "_phase",
+        "_resend",
+        "_waited_in",
+        "session",
+    )
+
     def __init__(self) -> None:
         super().__init__()
         self.session = V2gSession()

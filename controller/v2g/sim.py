@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from controller.frozen import quick
+
 End = str
 """Name of a station, e.g. "evse" or "pev"."""
 
@@ -29,6 +31,7 @@ class Kind(Enum):
     CLOSED = "closed"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """Something that arrives at an end."""

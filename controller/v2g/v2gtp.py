@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from controller.errors import WireError
+from controller.frozen import quick
 
 VERSION = 0x01  # ISO 15118-2 Table 9
 INVERSE_VERSION = 0xFE  # bitwise inverse of the version
@@ -49,6 +50,7 @@ class PayloadType(IntEnum):
     SDP_RESPONSE_WIRELESS = 0x9003
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class V2gtpMessage:
     """One frame; `payload_type` stays a number, as a peer may send any."""

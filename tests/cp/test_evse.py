@@ -40,6 +40,9 @@ class Bench:
             self.now += self.period_s
             sample = self.circuit.pilot_sample(self.now)
             self.obey(self.pilot.receive_sample(sample, self.now))
+            due = self.pilot.next_timer()
+            if due is not None and due <= self.now:
+                self.obey(self.pilot.handle_timer(self.now))
 
     def ask(self, duty: float) -> None:
         self.obey(self.pilot.receive_signal(DutyRequest(duty), self.now))
@@ -215,6 +218,8 @@ def test_an_emergency_holds_the_oscillator() -> None:
     assert bench.pilot.duty == 1.0
     cleared = InterlockReport(False, False, (), "", False)
     bench.obey(bench.pilot.receive_signal(cleared, bench.now))
+    assert bench.pilot.duty == 1.0  # from 5 % to a current it takes 3 s in X1
+    bench.run(timing.DUTY_CHANGE_S)
     assert bench.pilot.duty == 0.10
 
 

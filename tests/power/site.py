@@ -55,6 +55,7 @@ class Site:
         return Snapshot(
             now=now,
             pilot=self.pilot,
+            pilot_power_s=1.0,
             pilot_age_s=0.0,
             diode_ok=True,
             heartbeat_age_s=0.0 if self.heartbeat_at is None else now - self.heartbeat_at,
@@ -76,6 +77,8 @@ class Site:
             charger_maximum_v=envelope.maximum_voltage_v,
             charger_maximum_a=envelope.maximum_current_a,
             hardware_interlock=True,
+            interlock_tested=True,
+            coils_live=True,
         )
 
     def ask(self, phase: Phase, voltage_v: float = 0.0, current_a: float = 0.0) -> None:
