@@ -107,12 +107,10 @@ def run_communication(args: argparse.Namespace) -> int:
 
 def run_realtime(args: argparse.Namespace) -> int:
     """Run the hard-timed half until SIGTERM."""
+    from controller.hardware import open_hardware
+
     side, config = side_of(args)
-    return serve_realtime(side, config, _open_hardware)
-
-
-def _open_hardware(config: ChargerConfig | CarConfig, side: str) -> Hardware:
-    raise ConfigError(f"{side}: there are no drivers for real hardware yet")
+    return serve_realtime(side, config, open_hardware)
 
 
 def serve_realtime(
