@@ -278,6 +278,34 @@ class HardwareSection:
 
 
 @dataclass(frozen=True, slots=True)
+class CarHardwareSection:
+    """[hardware] of a car: which drivers read and drive the real parts."""
+
+    board: str = text("", 200, "pin map (TOML); empty: the board of hw_docs/board.toml")
+    pigpiod: str = text("localhost:8888", 100, "host:port of the pigpio daemon, real or simulated")
+    edges: str = choice(
+        "pigpio",
+        ("pigpio", "gpiochip"),
+        "who stamps the pilot's edges: the pigpio daemon (Pi 4 and older) or the kernel",
+    )
+    gpio: str = choice(
+        "pigpio",
+        ("pigpio", "lgpio"),
+        "who switches and reads pins: the pigpio daemon, or the kernel's GPIO character device",
+    )
+    adc: str = choice("ads1115", ("ads1115", "mcp3208"), "the converter of CP and PP")
+    adc_bus: str = choice(
+        "kernel",
+        ("kernel", "pigpio"),
+        "how it is reached: /dev/i2c-1 or /dev/spidev0.1, or the pigpio daemon's I2C and SPI",
+    )
+    battery: str = choice("simulated", ("simulated",), "the simulated site's; none on CAN yet")
+    site: str = text(
+        "/run/ccs-pilot/site.sock", 100, "Unix socket of the simulated site (battery, inlet)"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SiteSection:
     """[site]: the simulated hardware of the charger."""
 
@@ -385,6 +413,7 @@ class CarConfig:
     plc: PlcSection = field(default_factory=PlcSection)
     slac: CarSlacSection = field(default_factory=CarSlacSection)
     realtime: RealtimeSection = field(default_factory=RealtimeSection)
+    hardware: CarHardwareSection = field(default_factory=CarHardwareSection)
 
     def with_target(self, soc_percent: float) -> CarConfig:
         """Return the same car with another target state of charge."""

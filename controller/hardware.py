@@ -26,7 +26,7 @@ from controller.cp.driver_kernel_pwm import KernelPwmPilot
 from controller.cp.driver_mcp3208 import KernelSpi, Mcp3208, PigpioSpi
 from controller.cp.driver_pigpio import PigpioPilot
 from controller.cp.measuring import PilotLevels, Scale, pt1000_celsius, pulled_up_ohm
-from controller.errors import ConfigError, PortError
+from controller.errors import PortError
 from controller.loop import MonotonicClock, pause
 from controller.pigpio_link import PigpioLink
 from controller.power import pins
@@ -61,6 +61,7 @@ SETTLE_S = 1.0
 STEADY_READINGS = 5
 HIGH_WITHOUT_VEHICLE_V = 10.5
 """Above this the steady pilot is meant to be state A: half way between A and B."""
+OUTPUTS = ("contactors", "module_enable", "watchdog")
 OFF = SetOutput(0.0, 0.0, on=False)
 
 
@@ -269,12 +270,9 @@ def open_hardware(config: ChargerConfig | CarConfig, side: str) -> Hardware:
 
 
 def _open_vehicle(config: CarConfig) -> Hardware:
-    """The vehicle's parts, imported only where they are wanted."""
-    try:
-        vehicle = importlib.import_module("controller.hardware_pev")
-    except ModuleNotFoundError as error:
-        raise ConfigError("pev: there are no drivers for a vehicle's hardware yet") from error
-    name = getattr(getattr(config, "hardware", None), "board", "")
+    """The vehicle's parts, imported only where they are wanted: they need some of these here."""
+    vehicle = importlib.import_module("controller.hardware_pev")
+    name = config.hardware.board
     made: Hardware = vehicle.open_vehicle(config, boards.load(Path(name) if name else None))
     return made
 
@@ -285,8 +283,8 @@ def open_charger(config: ChargerConfig, board: boards.Board, time: Time) -> Evse
     ac = config.charger.mode == "ac"
     pins.check_board(board.evse, ac=ac, name=hardware.board or "the board")
     found = calibration_of(config)
-    link = open_link(config, time) if uses_daemon(config, gpio=True) else None
-    gpio = open_gpio(config, board.evse, link, time)
+    link = open_link(hardware.pigpiod, time) if uses_daemon(config, gpio=True) else None
+    gpio = open_gpio(hardware.gpio, board.evse, link, time, OUTPUTS)
     parts = open_pilot(config, board.evse, found, time, link)
     modules: Modules = SiteLink(hardware.site) if hardware.modules == "simulated" else NoModules()
     made = EvseHardware(
@@ -318,9 +316,9 @@ def calibration_of(config: ChargerConfig) -> calibration.Calibration:
     return calibration.load(Path(name) if name else None, config.hardware.adc)
 
 
-def open_link(config: ChargerConfig, time: Time) -> PigpioLink:
+def open_link(address: str, time: Time) -> PigpioLink:
     """Connect to the daemon. Raises PortError that says what to do."""
-    link = PigpioLink(config.hardware.pigpiod)
+    link = PigpioLink(address)
     try:
         wait_until(lambda: link.is_up, link.step, link.problem, time)
     except PortError as error:
@@ -333,12 +331,12 @@ def open_link(config: ChargerConfig, time: Time) -> PigpioLink:
 
 
 def open_gpio(
-    config: ChargerConfig, side: boards.Side, link: PigpioLink | None, time: Time
+    which: str, side: boards.Side, link: PigpioLink | None, time: Time, names: Sequence[str]
 ) -> GpioPort:
-    """Claim the pins, outputs inactive. Raises PortError."""
+    """Claim the pins, outputs (`names`) inactive; `which` as in the file. Raises PortError."""
     inputs = pins.inputs(side.pins)
-    outputs = pins.outputs(side.pins, ("contactors", "module_enable", "watchdog"))
-    if config.hardware.gpio == "lgpio":
+    outputs = pins.outputs(side.pins, names)
+    if which == "lgpio":
         return open_lgpio(inputs, outputs)
     assert link is not None
     gpio = PigpioGpio(link, inputs, outputs)
@@ -362,15 +360,17 @@ def open_pilot(
     """Open generator and converter; both work when this returns. Raises ConfigError, PortError."""
     hardware = config.hardware
     if link is None and uses_daemon(config, gpio=False):
-        link = open_link(config, time)
+        link = open_link(hardware.pigpiod, time)
     gpio = side.pins["pilot_pwm"].gpio
     if hardware.pilot == "kernel-pwm":
         pilot: PilotPort = KernelPwmPilot(gpio)
     else:
         assert link is not None
         pilot = PigpioPilot(link, gpio)
-    converter = _open_converter(config, side, time, link)
     channels = side.channels
+    fast = [channels[name].channel for name in ("cp_high", "cp_low")]
+    slow = [channels[name].channel for name in ("proximity", "temperature") if name in channels]
+    converter = open_converter(hardware.adc, hardware.adc_bus, fast, slow, time, link)
     levels = PilotLevels(
         converter,
         Scale.of(channels["cp_high"], found.high),
@@ -393,14 +393,17 @@ def open_pilot(
     return parts
 
 
-def _open_converter(
-    config: ChargerConfig, side: boards.Side, time: Time, link: PigpioLink | None
+def open_converter(
+    which: str,
+    bus_name: str,
+    fast: Sequence[int],
+    slow: Sequence[int],
+    time: Time,
+    link: PigpioLink | None,
 ) -> ConverterPort:
-    hardware, channels = config.hardware, side.channels
-    fast = [channels[name].channel for name in ("cp_high", "cp_low")]
-    slow = [channels[name].channel for name in ("proximity", "temperature") if name in channels]
-    through_daemon = hardware.adc_bus == "pigpio"
-    if hardware.adc == "ads1115":
+    """Open the converter that the file names; its inputs in the order of their use."""
+    through_daemon = bus_name == "pigpio"
+    if which == "ads1115":
         bus = PigpioBus(link) if through_daemon and link is not None else KernelBus()
         return Ads1115(bus, time.now, fast, slow)
     spi = PigpioSpi(link) if through_daemon and link is not None else KernelSpi()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.config import CarConfig, ChargerConfig, load
+from controller.cp.proximity import Connector
 from controller.driver_journal import WARNING, Journal
 from controller.driver_notify import Notifier
 from controller.driver_watchdog import Watchdog
@@ -161,7 +162,7 @@ def core_of(config: ChargerConfig | CarConfig) -> ChargerCore | PevRealtime:
     """Return the realtime core that this configuration asks for."""
     if isinstance(config, ChargerConfig):
         return charger_realtime(config)
-    return PevRealtime()
+    return PevRealtime(Connector(config.inlet.connector))
 
 
 def _check_period(config: ChargerConfig | CarConfig) -> None:

@@ -289,6 +289,18 @@ def test_the_reference_writes_what_differs_from_the_default_type(tmp_path: Path)
     assert 'modem = "homeplug"' in text
 
 
+@pytest.mark.parametrize(
+    ("key", "allowed"),
+    [("edges", "pigpio gpiochip"), ("gpio", "pigpio lgpio"), ("adc", "ads1115 mcp3208")],
+)
+def test_who_does_what_in_a_car(key: str, allowed: str) -> None:
+    for name in allowed.split():
+        car = parse(CarConfig, write("hardware", key, name), "car.toml")
+        assert getattr(car.hardware, key) == name
+    with pytest.raises(ConfigError, match=f"hardware.{key} = 'x'"):
+        parse(CarConfig, write("hardware", key, "x"), "car.toml")
+
+
 def test_the_inlets_connector_and_waking() -> None:
     assert CarConfig().inlet.connector == "ccs2"
     assert CarConfig().car.wake_charger is False

@@ -143,6 +143,7 @@ MACHINE = {
     "controller.child",
     "controller.exi_tool",
     "controller.hardware",
+    "controller.hardware_pev",
     "controller.ipc",
     "controller.ipc_door",
     "controller.listen",
