@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from controller.cp.evse import EvsePilot
 from controller.cp.pev import PevPilot
 from controller.cp.proximity import BUTTON, Connector
-from controller.cp.sequences import SequenceWatch
+from controller.cp.sequences import SEQUENCES, Sequence, SequenceWatch
 from controller.interlock import Interlock, Snapshot
 from controller.interlock_rules import InterlockConfig, is_stale
 from controller.interlock_vehicle import VehicleInterlock, VehicleSnapshot
@@ -220,15 +220,21 @@ class ChargerRealtime(_Realtime):
     """What every charger has: a pilot, which outlives the communication process, and its reset.
 
     While communication is silent the oscillator stops: at once where something is closed, a little
-    later where nothing can flow. A vehicle for which it ran stays in X1 until it is unplugged,
+    later where nothing can flow. A vehicle that was at 5 % stays in X1 until it is unplugged,
     whatever a new process asks; the next vehicle charges. After a long silence the charger is not
     available (F), until there are heartbeats again.
     """
 
-    def __init__(self, contactors: ContactorsConfig, *, ventilation: bool = False) -> None:
+    def __init__(
+        self,
+        contactors: ContactorsConfig,
+        *,
+        ventilation: bool = False,
+        sequences: tuple[Sequence, ...] = SEQUENCES,
+    ) -> None:
         super().__init__(contactors)
         self.pilot = EvsePilot(ventilation=ventilation)
-        self.sequences = SequenceWatch()
+        self.sequences = SequenceWatch(sequences)
         self._heard_at = -inf
         """When communication gave a sign of life, or when we began to wait for one."""
         self._reset_wanted = False
@@ -254,7 +260,9 @@ class ChargerRealtime(_Realtime):
             return None
         return heard_at + (PILOT_SILENCE_S if self.pilot.is_oscillating else ABSENT_S) + AGE_STEP_S
 
-    def _time_sequences(self, feedback: ContactorReading, now: float, *, on: bool) -> list[Output]:
+    def _time_sequences(
+        self, feedback: ContactorReading, now: float, *, on: bool = False
+    ) -> list[Output]:
         """Measure the sequences of Table A.6; `on`: the output is, whatever the contactors are."""
         state = self.pilot.state
         if self.sequences.is_idle_in(state):

@@ -147,7 +147,7 @@ class AcCharger:
         self.high_v = C_V
         self.beating = Phase.CHARGE
         self.feed(ContactorRequest(closed=True))
-        self.run(0.2)
+        self.run(0.6)  # state C has to last longer than a toggle
         assert self.closed
 
     @property
@@ -324,7 +324,7 @@ def test_the_pilot_without_an_offer(duty: float) -> None:
     charger = AcCharger()
     charger.plug()
     charger.feed(DutyRequest(duty))
-    charger.run(0.1)
+    charger.run(5.0 if duty == 0.05 else 0.1)  # from a current to 5 % it takes a step through X1
     assert charger.duty == duty
     assert charger.offered == CurrentOffered(0.0, "not asked for")
 
@@ -355,7 +355,7 @@ def test_the_contactor_closes_within_three_seconds(way: str) -> None:
     charger.high_v = C_V
     charger.beating = Phase.CHARGE
     charger.feed(ContactorRequest(closed=True))
-    assert charger.closed or charger.until(CloseContactors, 3.0) < 0.1
+    assert charger.closed or charger.until(CloseContactors, 3.0) < 0.6
 
 
 @pytest.mark.parametrize("level_v", [A_V, B_V, E_V, D_V])
