@@ -64,8 +64,9 @@ from controller.slac import attenuation
 from controller.slac.choice import Policy
 from controller.slac.evse import EvseSlac
 from controller.slac.pev import PevSlac
-from controller.station import EvseStation, PevStation, Station
+from controller.station import EvseStation, Station
 from controller.station_ac import AcStation
+from controller.station_pev import PevStation
 from controller.v2g.evcc import Evcc, EvccConfig
 from controller.v2g.sdp import SdpClient, SdpServer
 from controller.v2g.secc import Secc, SeccConfig

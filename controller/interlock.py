@@ -18,6 +18,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from controller.cp.timing import BCB_LONGEST_S
+from controller.interlock_chain import COIL_SUPPLY, DEFECTS, HARDWARE, SELF_TEST
 from controller.interlock_rules import (
     CHECKED_PHASES,
     CONTACTOR_DISAGREE_S,
@@ -90,6 +91,13 @@ class Snapshot:
     """The external hardware interlock is there (proved at start); else bench mode."""
     hardware_tripped: bool = False
     """The external hardware interlock is there and has opened its chain."""
+    interlock_tested: bool = False
+    """Its self-test is over, or there is none to test."""
+    coils_live: bool = False
+    """The coils have their supply (only looked at once the interlock is proved)."""
+    coils_must_be_dead: bool = False
+    """The pilot is certainly not in C2 or D2: the CP-loss part has to interrupt."""
+    stops_disagree: bool = False
 
 
 def over_voltage_limit_v(s: Snapshot) -> float:
@@ -200,7 +208,9 @@ RULES: tuple[Rule[Snapshot], ...] = (
         after_s=CONTACTOR_DISAGREE_S,
         needs_reset=True,
     ),
-    Rule("hardware", lambda s, _: s.hardware_tripped, "the hardware interlock has tripped"),
+    *DEFECTS,
+    SELF_TEST,
+    HARDWARE,
     Rule("plausible", _implausible, "a voltage or current is not plausible"),
     Rule(
         "bench mode",
@@ -284,6 +294,7 @@ RULES: tuple[Rule[Snapshot], ...] = (
         ),
         "the cable check has not passed",
     ),
+    COIL_SUPPLY,
     Rule("live output", _live_output, "output is above 60 V with the contactors open"),
     Rule(
         "vehicle maximum",

@@ -16,6 +16,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from controller.cp.timing import BCB_LONGEST_S
+from controller.interlock_chain import COIL_SUPPLY, DEFECTS, HARDWARE, SELF_TEST
 from controller.interlock_rules import (
     CONTACTOR_DISAGREE_S,
     CONTACTOR_STALE_S,
@@ -84,8 +85,12 @@ class AcSnapshot:
     contactor_fault: str = ""
     emergency_stop: bool = True
     hardware_interlock: bool = False
-    """The external hardware interlock is there (proved at start)."""
+    """The external hardware interlock is there, and proved."""
     hardware_tripped: bool = False
+    interlock_tested: bool = False
+    coils_live: bool = False
+    coils_must_be_dead: bool = False
+    stops_disagree: bool = False
     rcd_tripped: bool = False
     live_behind: bool = False
     phases: int = 0
@@ -117,9 +122,6 @@ NO_HARDWARE: Rule[AcSnapshot] = Rule(
     "bench mode",
     lambda s, _: not s.hardware_interlock,
     "no hardware interlock: the mains is not switched (bench mode)",
-)
-HARDWARE: Rule[AcSnapshot] = Rule(
-    "hardware", lambda s, _: s.hardware_tripped, "the hardware interlock has tripped"
 )
 PLAUSIBLE: Rule[AcSnapshot] = Rule("plausible", _implausible, "current or phases are not plausible")
 LIVE: Rule[AcSnapshot] = Rule(
@@ -190,6 +192,8 @@ RULES: tuple[Rule[AcSnapshot], ...] = (
         Severity.ERROR,
         after_s=OVER_CURRENT_S,
     ),
+    *DEFECTS,
+    SELF_TEST,
     HARDWARE,
     NO_HARDWARE,
     AC_STALE,
@@ -258,6 +262,7 @@ RULES: tuple[Rule[AcSnapshot], ...] = (
         lambda s, _: not s.contactors_valid or is_stale(s.contactors_age_s, CONTACTOR_STALE_S),
         "contactor feedback is missing",
     ),
+    COIL_SUPPLY,
     Rule(
         "contactor open",
         lambda s, _: not (s.contactors_commanded and s.contactors_closed),
@@ -265,7 +270,7 @@ RULES: tuple[Rule[AcSnapshot], ...] = (
         Severity.NO_ENERGY,
     ),
 )
-OBSTACLES = (HARDWARE, NO_HARDWARE, AC_STALE, PLAUSIBLE, LIVE, PHASES, CABLE, HEARTBEAT)
+OBSTACLES = (SELF_TEST, HARDWARE, NO_HARDWARE, AC_STALE, PLAUSIBLE, LIVE, PHASES, CABLE, HEARTBEAT)
 """Rows that also keep the charger from offering a current: it could not keep its word."""
 
 

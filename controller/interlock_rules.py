@@ -5,7 +5,7 @@ A table of `Rule` rows is applied to a snapshot once per period by `Judge`.
 - HOLD withholds while its predicate is true. NO_ENERGY withholds only the permit to energise.
 - ERROR and EMERGENCY latch: no permit until the vehicle is unplugged, and for rows with
   `needs_reset` until someone has looked (`ResetRequest`, heeded only without vehicle). The first
-  latched reason stays the one that is told. An EMERGENCY demands that the oscillator stops.
+  latched reason stays the one that is told first. An EMERGENCY demands that the oscillator stops.
 - `after_s` bounds how long a predicate may be true before the row counts. It never helps to *get*
   a permit: a HOLD row counts at once while nothing is granted.
 
@@ -130,10 +130,16 @@ class Judge(Generic[Seen]):
         self._since: list[float | None] = [-inf] * len(self._rules)
         self._granted = False
         self._reset_wanted = False
-        self.latched = ""
+        self._faults: dict[str, str] = {}
+        """Name of each row that latched, the first one first -> its reason."""
         self.emergency = False
         self.needs_reset = False
         self.report = InterlockReport(False, False, (), "", False)
+
+    @property
+    def latched(self) -> str:
+        """The fault that came first, of those that hold; or empty."""
+        return next(iter(self._faults.values()), "")
 
     def ask_reset(self) -> None:
         """Clear faults that need it with the next evaluation that sees no vehicle."""
@@ -141,16 +147,17 @@ class Judge(Generic[Seen]):
 
     def judge(self, seen: Seen, *, unplugged: bool) -> Permits:
         """Evaluate every row."""
-        if self.latched and unplugged and (self._reset_wanted or not self.needs_reset):
-            self.latched, self.emergency, self.needs_reset = "", False, False
+        if self._faults and unplugged and (self._reset_wanted or not self.needs_reset):
+            self._faults.clear()
+            self.emergency = self.needs_reset = False
         self._reset_wanted = False
         wrong = [is_wrong(seen, self._config) for is_wrong in self._predicates]
-        if not self.latched and not any(wrong):
+        if not self._faults and not any(wrong):
             return self._grant(seen.now)
         close, energise, reasons = self._apply(seen, wrong)
-        if self.latched:
+        if self._faults:
             close = energise = False
-            reasons = [self.latched, *(r for r in reasons if r != self.latched)]
+            reasons = [*self._faults.values(), *reasons]
         self._granted = close
         told = tuple(reasons)
         self._update_report(close, energise, told)
@@ -190,8 +197,8 @@ class Judge(Generic[Seen]):
         return now - since > rule.after_s
 
     def _latch(self, rule: Rule[Seen], seen: Seen) -> None:
-        if not self.latched:
-            self.latched = rule.reason.format(s=seen)
+        if rule.name not in self._faults:
+            self._faults[rule.name] = rule.reason.format(s=seen)
         self.emergency = self.emergency or rule.severity is Severity.EMERGENCY
         self.needs_reset = self.needs_reset or rule.needs_reset
 

@@ -52,6 +52,7 @@ COMMANDS = {
     "pib": Command("pib_tool", "pib", "parameter files of modems: show, compare, change, check"),
     "realtime": Command("service", "realtime", "hard-timed half of a real charger or vehicle"),
     "communication": Command("service", "communication", "talking half of a real one"),
+    "pigpiod-sim": Command("pigpiod_tool", "pigpiod_sim", "a simulated pigpio daemon and its GPIO"),
     "config": Command("scene", "config", "print every configuration key with its bounds"),
 }
 

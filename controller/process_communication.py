@@ -18,7 +18,7 @@ from controller.plc.driver_af_packet import AfPacketLink
 from controller.plc.driver_tap import open_tap
 from controller.plc.driver_unix import UnixFrameLink
 from controller.process_site import LOOPBACK, TAP_NAME, Period, Site, bind_realtime
-from controller.realtime import PevRealtime
+from controller.realtime_pev import PevRealtime
 from controller.signals import PevInputs
 from controller.sim import host_mac
 from controller.v2g import driver_net

@@ -16,8 +16,8 @@ from controller.signals import REQUESTS
 
 if TYPE_CHECKING:
     from controller.plc.driver_tap import TapLink
-    from controller.realtime import PevRealtime
     from controller.realtime_ac import ChargerCore
+    from controller.realtime_pev import PevRealtime
     from controller.signals import Output
 
 TAP_NAME = "ccs0"

@@ -13,17 +13,15 @@ the stage, which knows when in the cable check. Nothing here waits, reads a cloc
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from controller.cp.evse import EvsePilot
-from controller.cp.pev import PevPilot
-from controller.cp.proximity import BUTTON, Connector
 from controller.cp.sequences import SEQUENCES, Sequence, SequenceWatch
+from controller.cp.silence import SilenceWatch
 from controller.interlock import Interlock, Snapshot
 from controller.interlock_rules import InterlockConfig, is_stale
-from controller.interlock_vehicle import VehicleInterlock, VehicleSnapshot
+from controller.interlock_test import InterlockTest, coils_must_be_dead
 from controller.power.contactors import Contactors, ContactorsConfig, Side
 from controller.power.contactors import S as ContactorState
 from controller.power.limits import bench_envelope
@@ -40,42 +38,31 @@ from controller.signals import (
     DutyRequest,
     EvseInputs,
     Heartbeat,
-    InletPilotChanged,
-    InletReport,
     InterlockReport,
+    InterlockTested,
     OpenContactors,
     Output,
     OutputRequest,
-    Permits,
-    PevInputs,
     Phase,
     PilotChanged,
     PowerReport,
     ResetRequest,
-    S2Request,
     SetDuty,
     SetOutput,
-    SetS2,
+    SetWatchdog,
     StartIsolationTest,
-    WakeRequest,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from controller.interlock_chain import ChainSeen
 
 HEARTBEAT_TIMEOUT_S = 0.06
 """Own figure: so that everything *is* open and off 100 ms after the last valid heartbeat (60 ms,
 one period of 5 ms, contacts that need 30 ms)."""
 STAMP_AHEAD_S = 0.02
 """A simulated site gives the time to one process before the other: at most one longest period."""
-PILOT_SILENCE_S = 0.5
-"""Own figure: with nothing closed a silent communication process may hang this long before the
-oscillator stops; a hiccup shall not cost a plug-in. With something closed there is no patience."""
-ABSENT_S = 10.0
-"""Own figure: without a sign of life for this long the charger is not available (state F)."""
-VEHICLE_GRACE_S = 0.015
-"""Vehicle: when the permit is lost S2 opens at once, the contactors this much later. The charger
-sees state B within 10 ms and switches off; so the contacts part with less current, or none."""
 AGE_STEP_S = 0.001
 """A deadline for an input's age lies this much behind it: the age must be above the limit then."""
 REPORT_S = 0.25
@@ -84,7 +71,7 @@ RESTING = (ContactorState.OPEN, ContactorState.CLOSED, ContactorState.FAULT)
 STEADY = (StageState.OFF, StageState.CHARGE, StageState.ABORTED)
 
 
-class _Realtime(ABC):
+class Realtime(ABC):
     """What both roles share: the heartbeat, the contactors, dispatch."""
 
     TO_HARDWARE: tuple[type[Output], ...]
@@ -216,27 +203,33 @@ class _Realtime(ABC):
         """Return every report, as if all had changed just now."""
 
 
-class ChargerRealtime(_Realtime):
+class ChargerRealtime(Realtime):
     """What every charger has: a pilot, which outlives the communication process, and its reset.
 
     While communication is silent the oscillator stops: at once where something is closed, a little
     later where nothing can flow. A vehicle that was at 5 % stays in X1 until it is unplugged,
     whatever a new process asks; the next vehicle charges. After a long silence the charger is not
     available (F), until there are heartbeats again.
+
+    `hardware_interlock`: one is configured, and has to prove itself.
     """
+
+    COILS_NEED_OSCILLATOR = True
+    """The CP-loss part wants to see the oscillator, besides C or D (DC; see `hw_docs`)."""
 
     def __init__(
         self,
         contactors: ContactorsConfig,
         *,
+        hardware_interlock: bool,
         ventilation: bool = False,
         sequences: tuple[Sequence, ...] = SEQUENCES,
     ) -> None:
         super().__init__(contactors)
         self.pilot = EvsePilot(ventilation=ventilation)
+        self.interlock_test = InterlockTest(configured=hardware_interlock)
         self.sequences = SequenceWatch(sequences)
-        self._heard_at = -inf
-        """When communication gave a sign of life, or when we began to wait for one."""
+        self.silence = SilenceWatch(self.pilot, HEARTBEAT_TIMEOUT_S)
         self._reset_wanted = False
         """An operator asked while the pilot was held in state F."""
 
@@ -249,16 +242,13 @@ class ChargerRealtime(_Realtime):
     def communication_found(self, now: float) -> list[Output]:
         """Tell a new process everything, and wait for its first heartbeat anew."""
         out = super().communication_found(now)
-        self._heard_at = now
+        self.silence.heard(now)
         return out
 
     def _silent_at(self) -> float | None:
         if self.needs_heartbeat:
             return super()._silent_at()
-        heard_at = max(self._heard_at, self._heartbeat_at)
-        if heard_at == -inf or self.pilot.is_abandoned:
-            return None
-        return heard_at + (PILOT_SILENCE_S if self.pilot.is_oscillating else ABSENT_S) + AGE_STEP_S
+        return self.silence.next_timer(self._heartbeat_at)
 
     def _time_sequences(
         self, feedback: ContactorReading, now: float, *, on: bool = False
@@ -273,23 +263,8 @@ class ChargerRealtime(_Realtime):
         return self.sequences.look(state, now, power=power)
 
     def _mind_silence(self, now: float, *, closed: bool) -> list[Output]:
-        """Let the pilot follow the heartbeat, period by period, after what carries power."""
-        if not is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S):
-            self._heard_at = self._heartbeat_at
-            if not self.pilot.is_abandoned:
-                return []
-            return self.pilot.abandon(now, abandoned=False)
-        if self._heard_at == -inf:
-            self._heard_at = now
-        self._heard_at = max(self._heard_at, self._heartbeat_at)
-        silent_s = now - self._heard_at
-        out: list[Output] = []
-        patience_s = HEARTBEAT_TIMEOUT_S if closed else PILOT_SILENCE_S
-        if self.pilot.is_oscillating and silent_s > patience_s:
-            out += self.pilot.communication_silent(now)
-        if silent_s > ABSENT_S and not self.pilot.is_abandoned:
-            out += self.pilot.abandon(now, abandoned=True)
-        return out
+        """Let the pilot follow the heartbeat; after what carries power has been decided."""
+        return self.silence.follow(self._heartbeat_at, now, closed=closed)
 
     @abstractmethod
     def _forget_faults(self, item: ResetRequest) -> None:
@@ -303,20 +278,61 @@ class ChargerRealtime(_Realtime):
         self._forget_faults(item)
         if self.pilot.state.letter != "A":
             return []
-        return self.contactors.reset(now)
+        out = self.contactors.reset(now)
+        if not self.contactors.is_commanded:
+            out += self.interlock_test.begin_again(now)
+        return out
+
+    @property
+    def _coils_may_be_fed(self) -> bool:
+        """Whether the CP-loss part feeds the coils at all, as the pilot is driven."""
+        return self.pilot.is_oscillating or not self.COILS_NEED_OSCILLATOR
+
+    def _test_interlock(self, inputs: EvseInputs, now: float) -> list[Output]:
+        """Go on with the self-test while it lasts; call it with each period's inputs."""
+        test = self.interlock_test
+        if test.is_finished:
+            return []
+        return test.receive_inputs(inputs, now, oscillating=self._coils_may_be_fed)
+
+    def _look_at_chain(self, snapshot: ChainSeen, inputs: EvseInputs) -> None:
+        """Put what is known of the hardware interlock into the snapshot."""
+        test = self.interlock_test
+        snapshot.emergency_stop = inputs.emergency_stop
+        snapshot.hardware_interlock = test.has_passed
+        snapshot.interlock_tested = test.is_finished
+        snapshot.hardware_tripped = inputs.chain_open and test.configured
+        snapshot.stops_disagree = inputs.stops_disagree
+        snapshot.coils_live = live = inputs.coils_live is True
+        snapshot.coils_must_be_dead = live and coils_must_be_dead(
+            inputs.pilot, oscillating=self._coils_may_be_fed
+        )
 
 
 class EvseRealtime(ChargerRealtime):
     """The DC charger's."""
 
-    TO_HARDWARE = (SetDuty, SetOutput, CloseContactors, OpenContactors, StartIsolationTest)
-    TO_COMMUNICATION = (PilotChanged, BcbToggled, PowerReport, InterlockReport)
+    TO_HARDWARE = (
+        SetDuty,
+        SetOutput,
+        CloseContactors,
+        OpenContactors,
+        StartIsolationTest,
+        SetWatchdog,
+    )
+    TO_COMMUNICATION = (
+        PilotChanged,
+        BcbToggled,
+        PowerReport,
+        InterlockReport,
+        InterlockTested,
+    )
 
     def __init__(self, *, hardware_interlock: bool) -> None:
-        super().__init__(ContactorsConfig(side=Side.CHARGER))
+        super().__init__(ContactorsConfig(side=Side.CHARGER), hardware_interlock=hardware_interlock)
         self.stage = PowerStage()
         self.interlock = Interlock(InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S))
-        self._hardware_interlock = hardware_interlock
+        self._envelope_is_bench = True
         self._stage_wants_closed = False
         self._vehicle_maximum_v = 0.0
         """Kept from the last request that named it: a ramp down is supervised by it, too."""
@@ -338,6 +354,7 @@ class EvseRealtime(ChargerRealtime):
             self.stage.state in STEADY
             and self.contactors.state in RESTING
             and not self.pilot.is_pending
+            and self.interlock_test.is_settled
             and not self.sequences.is_running
         )
 
@@ -356,12 +373,13 @@ class EvseRealtime(ChargerRealtime):
                 self.pilot.next_timer(),
                 self.stage.next_timer(),
                 self.contactors.next_timer(),
+                self.interlock_test.next_timer(),
             )
         )
 
     def _let_run_out(self, now: float) -> list[Output]:
         out = self.pilot.handle_timer(now) + self.stage.handle_timer(now)
-        out += self.contactors.handle_timer(now)
+        out += self.contactors.handle_timer(now) + self.interlock_test.handle_timer(now)
         return self._follow(out, now) + self._decide(now)
 
     def _output_request(self, item: OutputRequest, now: float) -> list[Output]:
@@ -378,11 +396,16 @@ class EvseRealtime(ChargerRealtime):
         out = self.pilot.receive_sample(inputs.pilot, now)
         if self._reset_wanted and self.pilot.state is not ControlPilotState.F:
             out += self._reset(ResetRequest(), now)
+        out += self._test_interlock(inputs, now)
+        test = self.interlock_test
         last, self._inputs = self._inputs, inputs
-        envelope = inputs.envelope
-        if last is None or (envelope is not last.envelope and envelope != last.envelope):
-            if not self._hardware_interlock:
-                envelope = bench_envelope(envelope)
+        if (
+            last is None
+            or (inputs.envelope is not last.envelope and inputs.envelope != last.envelope)
+            or self._envelope_is_bench is test.has_passed
+        ):
+            self._envelope_is_bench = not test.has_passed
+            envelope = inputs.envelope if test.has_passed else bench_envelope(inputs.envelope)
             out += stage.receive_signal(envelope, now)
         if last is None or inputs.isolation.taken_at != last.isolation.taken_at:
             out += stage.receive_sample(inputs.isolation, now)
@@ -446,12 +469,10 @@ class EvseRealtime(ChargerRealtime):
         snapshot.contactor_fault = self.contactors.fault
         snapshot.isolation = stage.isolation
         snapshot.cable_check = stage.cable_check
-        snapshot.emergency_stop = inputs.emergency_stop
-        snapshot.hardware_tripped = inputs.chain_open
+        self._look_at_chain(snapshot, inputs)
         snapshot.vehicle_maximum_v = self._vehicle_maximum_v
         snapshot.charger_maximum_v = stage.envelope.maximum_voltage_v
         snapshot.charger_maximum_a = stage.envelope.maximum_current_a
-        snapshot.hardware_interlock = self._hardware_interlock
         return snapshot
 
     def _report(self, now: float) -> list[Output]:
@@ -470,159 +491,9 @@ class EvseRealtime(ChargerRealtime):
         if self._inputs is not None:
             self._reported_at = -inf
             out += self._report(now)
+        if self.interlock_test.result is not None:
+            out.append(self.interlock_test.result)
         return [*out, self.interlock.report]
 
     def _forget_faults(self, item: ResetRequest) -> None:
         self.interlock.receive_signal(item)
-
-
-class PevRealtime(_Realtime):
-    """The vehicle's."""
-
-    TO_HARDWARE = (SetS2, CloseContactors, OpenContactors)
-    TO_COMMUNICATION = (InletPilotChanged, InletReport, InterlockReport)
-
-    def __init__(self, connector: Connector = Connector.CCS2) -> None:
-        super().__init__(ContactorsConfig(side=Side.VEHICLE))
-        self.pilot = PevPilot(connector)
-        self.interlock = VehicleInterlock(InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S))
-        self._inputs: PevInputs | None = None
-        self._reported_interlock = self.interlock.report
-        self._reported: InletReport | None = None
-        self._grace_until: float | None = None
-        self._handlers |= {
-            PevInputs: self._take_inputs,
-            S2Request: self.pilot.receive_signal,
-            WakeRequest: self.pilot.receive_signal,
-        }
-        self._seen = VehicleSnapshot(now=0.0)
-        self._timer_at = self._earliest()
-
-    @property
-    def settled(self) -> bool:
-        """Nothing is in motion: the next inputs matter only if they differ."""
-        return self.contactors.state in RESTING and not self.pilot.is_pending
-
-    @property
-    def needs_heartbeat(self) -> bool:
-        """Return whether S2 or the contactors are closed, and are not about to open anyway."""
-        closed = self.pilot.s2_closed or self.contactors.is_commanded
-        return closed and self._grace_until is None
-
-    @property
-    def may_pause(self) -> bool:
-        """Not plugged in, contactors open."""
-        return not self.pilot.state.plugged and not self.contactors.is_commanded
-
-    def _earliest(self) -> float | None:
-        return earliest((self.pilot.next_timer(), self.contactors.next_timer(), self._grace_until))
-
-    def _let_run_out(self, now: float) -> list[Output]:
-        out = self.pilot.handle_timer(now) + self.contactors.handle_timer(now)
-        return out + self._decide(now)
-
-    def _take_inputs(self, inputs: PevInputs, now: float) -> list[Output]:
-        self._inputs = inputs
-        out = self.pilot.receive_sample(inputs.pilot, now)
-        out += self.contactors.receive_sample(inputs.contactors, now)
-        out += self.contactors.receive_sample(inputs.vehicle, now)
-        return out + self._decide(now)
-
-    def _want_contactors(self, now: float) -> list[Output]:
-        out = self.contactors.receive_signal(ContactorRequest(self._session_wants_closed), now)
-        return out + self._decide(now)
-
-    def _open_s2_first(self, permits: Permits, now: float) -> list[Output]:
-        """Let the charger switch off before contactors that lost their permit open."""
-        loaded = self.contactors.is_commanded and not permits.close_contactors
-        if self._grace_until is not None and (not loaded or now >= self._grace_until):
-            self._grace_until = None
-        if not self.pilot.s2_closed:
-            return []
-        if loaded:
-            self._grace_until = now + VEHICLE_GRACE_S
-        elif not is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S):
-            return []
-        return self.pilot.receive_signal(S2Request(closed=False), now)
-
-    def _tell_all(self, now: float) -> list[Output]:
-        out: list[Output] = []
-        if self._inputs is not None:
-            out.append(self.pilot.report())
-            self._reported_at = -inf
-            out += self._report(now)
-        return [*out, self.interlock.report]
-
-    def communication_lost(self, now: float) -> list[Output]:
-        """Act on the end of the other process: S2 at once, the contactors after their grace."""
-        self._forget_session()
-        self._orphaned = self.contactors.is_commanded
-        last_at = now - HEARTBEAT_TIMEOUT_S - AGE_STEP_S
-        self._heartbeat_at = min(self._heartbeat_at, last_at)
-        out = self._decide(now)
-        self._timer_at = self._earliest()
-        return out
-
-    def _decide(self, now: float) -> list[Output]:
-        if self._inputs is None:
-            return []
-        permits = self.interlock.evaluate(self._look(self._inputs, now))
-        out = self._open_s2_first(permits, now)
-        if self._grace_until is not None:
-            permits = replace(permits, close_contactors=True, expires_at=self._grace_until)
-        out += self.contactors.receive_signal(permits, now)
-        out += self._forget_wish(now)
-        self._orphaned = self._orphaned and self.contactors.is_commanded
-        report = self.interlock.report
-        if report is not self._reported_interlock:
-            self._reported_interlock = report
-            out.append(report)
-        return out + self._report(now)
-
-    def _look(self, inputs: PevInputs, now: float) -> VehicleSnapshot:
-        """Put everything known into the snapshot, field by field."""
-        snapshot, vehicle = self._seen, inputs.vehicle
-        snapshot.now = now
-        snapshot.plugged = self.pilot.state.plugged
-        snapshot.digital = self.pilot.state.is_digital
-        snapshot.inlet_fault = self.pilot.fault != ""
-        snapshot.button = self.pilot.state.plug is BUTTON
-        snapshot.inlet_age_s = now - self.pilot.sample_at
-        snapshot.heartbeat_age_s = inf if self._orphaned else now - self._heartbeat_at
-        snapshot.believed_phase = self._believed
-        snapshot.close_requested = self._session_wants_closed
-        snapshot.inlet_voltage_v = vehicle.inlet_voltage_v
-        snapshot.inlet_current_a = vehicle.inlet_current_a
-        snapshot.battery_voltage_v = vehicle.battery_voltage_v
-        snapshot.battery_maximum_v = vehicle.maximum_voltage_v
-        snapshot.battery_ready = vehicle.ready
-        snapshot.battery_age_s = now - vehicle.taken_at
-        snapshot.contactors_commanded = self.contactors.is_commanded
-        snapshot.contactors_closed = inputs.contactors.closed
-        snapshot.contactors_valid = inputs.contactors.valid
-        snapshot.contactors_age_s = now - inputs.contactors.taken_at
-        snapshot.contactor_fault = self.contactors.fault
-        snapshot.emergency_stop = False
-        snapshot.hardware_tripped = inputs.chain_open
-        return snapshot
-
-    def _report(self, now: float) -> list[Output]:
-        if self._inputs is None:
-            return []
-        report, last = self._inputs.vehicle, self._reported
-        same = (
-            last is not None
-            and now - self._reported_at < REPORT_S
-            and last.contactors_closed is report.contactors_closed
-            and last.ready is report.ready
-            and abs(last.inlet_voltage_v - report.inlet_voltage_v) < 0.1
-            and abs(last.inlet_current_a - report.inlet_current_a) < 0.1
-        )
-        if same:
-            return []
-        self._reported, self._reported_at = report, now
-        return [report]
-
-    def _reset(self, item: ResetRequest, now: float) -> list[Output]:
-        self.interlock.receive_signal(item)
-        return [] if self.pilot.state.plugged else self.contactors.reset(now)

@@ -40,11 +40,13 @@ from controller.signals import (
     DutyRequest,
     EvseInputs,
     InterlockReport,
+    InterlockTested,
     OpenContactors,
     Output,
     PilotChanged,
     ResetRequest,
     SetDuty,
+    SetWatchdog,
 )
 
 if TYPE_CHECKING:
@@ -62,12 +64,21 @@ NOT_ASKED = "not asked for"
 class AcRealtime(ChargerRealtime):
     """The AC charger's."""
 
-    TO_HARDWARE = (SetDuty, CloseContactors, OpenContactors)
-    TO_COMMUNICATION = (PilotChanged, BcbToggled, CurrentOffered, InterlockReport)
+    TO_HARDWARE = (SetDuty, CloseContactors, OpenContactors, SetWatchdog)
+    TO_COMMUNICATION = (
+        PilotChanged,
+        BcbToggled,
+        CurrentOffered,
+        InterlockReport,
+        InterlockTested,
+    )
+    COILS_NEED_OSCILLATOR = False
+    """In C1 the vehicle gets its 6 s: the contactor must be able to stay closed."""
 
     def __init__(self, config: AcSection, *, hardware_interlock: bool) -> None:
         super().__init__(
             ContactorsConfig(side=Side.MAINS, reclose_s=MAINS_RECLOSE_S),
+            hardware_interlock=hardware_interlock,
             ventilation=config.ventilation,
             sequences=AC_SEQUENCES,
         )
@@ -75,7 +86,6 @@ class AcRealtime(ChargerRealtime):
             InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S, ventilation=config.ventilation)
         )
         self.cable = CableWatch()
-        self._hardware_interlock = hardware_interlock
         self._config = config
         self._bounds_a = [
             (config.maximum_current_a, "charger"),
@@ -112,6 +122,7 @@ class AcRealtime(ChargerRealtime):
             and not self.cable.is_pending
             and self._obstacle_since is None
             and not self.sequences.is_running
+            and self.interlock_test.is_settled
         )
 
     @property
@@ -125,10 +136,12 @@ class AcRealtime(ChargerRealtime):
         return self.pilot.state.letter == "A" and not self.contactors.is_commanded
 
     def _earliest(self) -> float | None:
-        return earliest((self.pilot.next_timer(), self.contactors.next_timer()))
+        cores = (self.pilot, self.contactors, self.interlock_test)
+        return earliest(core.next_timer() for core in cores)
 
     def _let_run_out(self, now: float) -> list[Output]:
         out = self.pilot.handle_timer(now) + self.contactors.handle_timer(now)
+        out += self.interlock_test.handle_timer(now)
         return out + self._decide(now)
 
     # --- requests -------------------------------------------------------------------------------
@@ -166,6 +179,7 @@ class AcRealtime(ChargerRealtime):
         out = self.pilot.receive_sample(inputs.pilot, now)
         if self._reset_wanted and self.pilot.state is not ControlPilotState.F:
             out += self._reset(ResetRequest(), now)
+        out += self._test_interlock(inputs, now)
         out += self.contactors.receive_sample(inputs.contactors, now)
         if inputs.ac is not None and inputs.ac.valid and self._config.connector == "socket":
             self._watch_cable(inputs.ac.cable_ohm, inputs.ac.taken_at)
@@ -210,9 +224,7 @@ class AcRealtime(ChargerRealtime):
         snapshot.contactors_valid = inputs.contactors.valid
         snapshot.contactors_age_s = now - inputs.contactors.taken_at
         snapshot.contactor_fault = self.contactors.fault
-        snapshot.emergency_stop = inputs.emergency_stop
-        snapshot.hardware_tripped = inputs.chain_open
-        snapshot.hardware_interlock = self._hardware_interlock
+        self._look_at_chain(snapshot, inputs)
         ac = inputs.ac
         if ac is not None:
             snapshot.rcd_tripped = ac.rcd_tripped
@@ -272,7 +284,9 @@ class AcRealtime(ChargerRealtime):
         return not self._offered.current_a or since is None or now - since >= OBSTACLE_S
 
     def _tell_all(self, now: float) -> list[Output]:
-        return [*self.pilot.report(), self._offered, self.interlock.report]
+        tested = self.interlock_test.result
+        told: list[Output] = [*self.pilot.report(), self._offered]
+        return [*told, *([tested] if tested else []), self.interlock.report]
 
 
 ChargerCore = EvseRealtime | AcRealtime

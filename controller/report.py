@@ -18,6 +18,7 @@ from controller.signals import (
     EvseInputs,
     InletReport,
     InterlockReport,
+    InterlockTested,
     LinkChanged,
     MessageReceived,
     MessageSent,
@@ -125,6 +126,8 @@ class Report:
     first_cause: str = ""
     """What came first: a stop that someone asked for, a latched fault, an end that a side told."""
     latched: str = ""
+    bench_mode: str = ""
+    """Why the output was limited to 60 V, loudly; empty with a proved hardware interlock."""
     misbehaved: list[str] = field(default_factory=list)
     contactors_closed: dict[str, bool] = field(default_factory=dict)
     output_voltage_v: float = 0.0
@@ -170,6 +173,10 @@ class Report:
     def _interlock(self, now: float, node: str, item: InterlockReport) -> None:
         self.latched = self.latched or item.latched
         self.first_cause = self.first_cause or item.latched
+
+    def _tested(self, now: float, node: str, item: InterlockTested) -> None:
+        if item.part == "interlock":
+            self.bench_mode = "" if item.ok else item.detail
 
     def _peer(self, now: float, node: str, item: PeerMisbehaved) -> None:
         self.misbehaved.append(f"{node}: {item.reason}")
@@ -283,6 +290,7 @@ class Report:
             "contactors_closed": dict(sorted(self.contactors_closed.items())),
             "output_voltage_v": round(abs(self.output_voltage_v), 1),
             "latched": self.latched,
+            "bench_mode": self.bench_mode,
             "peer_misbehaved": self.misbehaved[:100],
         }
 
@@ -297,6 +305,7 @@ HANDLERS: dict[type[Output], Any] = {
     EvseInputs: Report._charger_inputs,
     PevInputs: Report._vehicle_inputs,
     InterlockReport: Report._interlock,
+    InterlockTested: Report._tested,
     PeerMisbehaved: Report._peer,
     SessionEnded: Report._ended,
     StopRequest: Report._caused,

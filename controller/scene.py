@@ -239,8 +239,10 @@ def succeeded(summary: dict[str, Any], *, target_matters: bool) -> bool:
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:
     """Return the summary as text."""
+    bench = summary.get("bench_mode")
     lines = [
         "",
+        *([f"!!         {bench}"] if bench else []),
         f"ended      {_ended(summary)}",
         f"energy     {summary['energy_wh'] / 1000:.2f} kWh, "
         f"peak {summary['peak_power_w'] / 1000:.1f} kW{_charged(summary)}",

@@ -14,8 +14,8 @@ from controller.driver_watchdog import Watchdog
 from controller.errors import ConfigError
 from controller.ipc_door import Door
 from controller.loop import MonotonicClock, PreciseClock, become_realtime
-from controller.realtime import PevRealtime
 from controller.realtime_ac import ChargerCore, charger_realtime
+from controller.realtime_pev import PevRealtime
 from controller.service_realtime import RealtimeService
 from controller.signals import REQUESTS
 

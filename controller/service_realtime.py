@@ -29,6 +29,7 @@ from controller.period import PeriodLoop
 from controller.recorder import CYCLIC, Backlog, Recorder
 from controller.signals import (
     InterlockReport,
+    InterlockTested,
     LoopReport,
     Noted,
     OpenContactors,
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
     from controller.ipc_door import Door
     from controller.period import PeriodClock
     from controller.port import Hardware
-    from controller.realtime import PevRealtime
     from controller.realtime_ac import ChargerCore
+    from controller.realtime_pev import PevRealtime
 
 LOOP_REPORT_S = 1.0
 LEAST_REPORT_S = 0.1
@@ -84,7 +85,8 @@ class RealtimeService:
         self._watchdog = watchdog
         self._backlog = Backlog()
         self._inputs: Output | None = None
-        self._toggling = True
+        self._toggling = SetWatchdog not in core.TO_HARDWARE
+        """A core that proves the watchdog says when; before that its chain has to be open."""
         self._ready = False
         self._stop_wanted = False
         self._end_at: float | None = None
@@ -234,6 +236,9 @@ class RealtimeService:
             self._journal.say(now, f"contactors opened: {output.reason}", WARNING)
         elif isinstance(output, InterlockReport) and output.latched:
             self._journal.say(now, f"fault: {output.latched}", ERROR)
+        elif isinstance(output, InterlockTested):
+            text = f"interlock self-test: {output.part}: {output.detail}"
+            self._journal.say(now, text, NOTICE if output.ok else ERROR)
         elif isinstance(output, PilotChanged):
             self._journal.say(now, f"pilot {output.state.value}", NOTICE)
 

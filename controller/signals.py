@@ -376,6 +376,16 @@ class InterlockReport(Output):
 
 
 @dataclass(frozen=True, slots=True)
+class InterlockTested(Output):
+    """Charger: the self-test of the external interlock proved (or disproved) a part of it."""
+
+    part: str
+    """"interlock" is the result of the whole test; if not `ok`, bench mode."""
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class CurrentOffered(Output):
     """AC charger: what the vehicle may draw per phase; it was told so by the pilot's duty."""
 

@@ -9,6 +9,7 @@ where tests break whatever they like at any instant.
 from __future__ import annotations
 
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from controller.communication import (
@@ -33,7 +34,9 @@ from controller.power.sim import (
     SimVehicle,
 )
 from controller.power.sim_battery import SimBattery
-from controller.realtime import EvseRealtime, PevRealtime
+from controller.power.sim_interlock import SimInterlock
+from controller.realtime import EvseRealtime
+from controller.realtime_pev import PevRealtime
 from controller.report import HANDLERS, Report
 from controller.signals import (
     CloseConnection,
@@ -56,6 +59,7 @@ from controller.signals import (
     SetDuty,
     SetOutput,
     SetS2,
+    SetWatchdog,
     StartIsolationTest,
 )
 from controller.sim_nodes import BEAT_S, Beats, Frames, HangingNode, SampledNode, Silence
@@ -114,6 +118,9 @@ class World:
             plate.maximum_power_w,
         )
         self.pilot = PilotCircuit(rng)
+        self.interlock = SimInterlock(self.pilot)
+        self.interlock.fitted = plate.interlock == "external"
+        self.interlock.needs_oscillator = plate.mode == "dc"
         self.module = SimPowerModule(self.circuit, rng)
         self.isolation = SimIsolationMonitor(site.isolation_ohm)
         self.isolation.self_test_s = site.isolation_test_s
@@ -128,18 +135,51 @@ class World:
             seed=f"powerline/{seed}",
         )
         self.powerline.set_coupling(0, 1, None)
-        self.emergency_stop = False
         self.on_change: Callable[[], None] = lambda: None
         """Called when something discrete happened (plug, S2, emergency stop)."""
+        self.wake_at: Callable[[float], object] = lambda at: None
+        """Asks for a call of `advance` at a time (virtual time; real time comes by anyway)."""
 
     @property
     def energy_wh(self) -> float:
         """Energy delivered at the charger's output."""
         return self.circuit.energy_wh
 
+    @property
+    def emergency_stop(self) -> bool:
+        """The charger's emergency stop; setting it presses (or releases) both channels."""
+        return self.interlock.stop_a or self.interlock.stop_b
+
+    @emergency_stop.setter
+    def emergency_stop(self, pressed: bool) -> None:
+        self.interlock.stop_a = self.interlock.stop_b = pressed
+        self.interlock.touch()
+
     def advance(self, now: float) -> None:
         """Let time pass."""
+        if now >= self.interlock.next_at or self.pilot.is_changed:
+            self._follow_interlock(now)
         self.circuit.advance(now)
+
+    def _follow_interlock(self, now: float) -> None:
+        """Let the hardware interlock open (or feed) coils and modules at its own instants."""
+        chain, circuit = self.interlock, self.circuit
+        before = (chain.chain_closed, chain.coils_live)
+        while True:
+            at = now if chain.next_at > now else max(chain.next_at, circuit.now or now)
+            circuit.advance(at)
+            chain.advance(at)
+            self._drive_power()
+            if chain.next_at > now:
+                break
+        if chain.next_at < inf:
+            self.wake_at(chain.next_at)
+        if before != (chain.chain_closed, chain.coils_live):
+            self.on_change()
+
+    def _drive_power(self) -> None:
+        self.circuit.evse_contactors.set_closed(self.interlock.coils_on)
+        self.circuit.enabled = self.interlock.modules_enabled
 
     def observe(self, node: str, item: Output, now: float) -> None:
         """Hear what the controllers do; a world with both sides needs no hint (see `sim_bench`)."""
@@ -163,14 +203,14 @@ class World:
         self.emergency_stop = True
         self.on_change()
 
-    def drop_watchdog(self, side: str = "evse") -> None:
-        """Do what the external watchdog does when a side's realtime process is gone: all off."""
+    def drop_watchdog(self, side: str, now: float) -> None:
+        """Let a side's realtime process be gone: nobody toggles its watchdog, drives its pins."""
         if side == "pev":
             self.circuit.inlet_contactors.set_closed(False)
             self.pilot.s2_closed = False
         else:
-            self.circuit.evse_contactors.set_closed(False)
-            self.circuit.setpoint = SetOutput(0.0, 0.0, on=False)
+            self.interlock.watchdog.toggle(on=False, now=now)
+            self.interlock.touch()
             self.pilot.duty = 1.0
         self.on_change()
 
@@ -178,17 +218,25 @@ class World:
 
     def evse_inputs(self, now: float) -> EvseInputs:
         """Everything the charger's hardware tells."""
+        chain = self.interlock
+        if now >= chain.next_at or self.pilot.is_changed:
+            self._follow_interlock(now)
         return EvseInputs(
             self.pilot.pilot_sample(now),
             self.module.read(now),
             self.evse_contactors.read(now),
             self.isolation.read(now),
             self.module.envelope(now),
-            self.emergency_stop,
+            chain.stop_a or chain.stop_b,
+            not chain.chain_closed,
+            coils_live=chain.coils_live,
+            stops_disagree=chain.stop_a is not chain.stop_b,
         )
 
     def pev_inputs(self, now: float) -> PevInputs:
         """Everything the vehicle's hardware tells."""
+        if self.pilot.is_changed:
+            self._follow_interlock(now)
         return PevInputs(
             self.pilot.inlet_sample(now),
             self.inlet_contactors.read(now),
@@ -197,7 +245,6 @@ class World:
 
     def carry_out(self, side: str, output: Output, now: float) -> None:
         """Do what a realtime core commands its hardware to do."""
-        contactors = self.evse_contactors if side == "evse" else self.inlet_contactors
         match output:
             case SetOutput():
                 self.module.set_output(output, now)
@@ -207,14 +254,21 @@ class World:
             case SetS2():
                 self.pilot.s2_closed = output.closed
                 self.on_change()
-            case CloseContactors():
-                self.advance(now)
-                contactors.set_closed(True)
-            case OpenContactors():
-                self.advance(now)
-                contactors.set_closed(False)
+            case CloseContactors() | OpenContactors():
+                self._command_contactors(side, isinstance(output, CloseContactors), now)
+            case SetWatchdog():
+                self.interlock.watchdog.toggle(output.toggling, now)
+                self._follow_interlock(now)
             case StartIsolationTest():
                 self.isolation.start_test()
+
+    def _command_contactors(self, side: str, closed: bool, now: float) -> None:
+        self.advance(now)
+        if side == "pev":
+            self.inlet_contactors.set_closed(closed)
+        else:
+            self.interlock.command(closed, now)
+            self._drive_power()
 
 
 # --- virtual time --------------------------------------------------------------------------------
@@ -278,6 +332,7 @@ class SimWorld:
         self.world.powerline.on_queued = lambda at: self.loop.call_at(at, self._powerline_due)
         self.network.on_queued = lambda at: self.loop.call_at(at, self._network_due)
         self.world.on_change = self._poke
+        self.world.wake_at = lambda at: self.loop.call_at(at, self.world.advance)
 
     # --- playing -------------------------------------------------------------------------------
 
@@ -320,6 +375,7 @@ class SimWorld:
 
     def _poke(self) -> None:
         self.network.cut = not self.world.pilot.plugged
+        self.world.advance(self.now)
         for frames in self.frames.values():
             frames.poke(self.now)
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Set
 
     from controller.communication import Communication
-    from controller.realtime import EvseRealtime, PevRealtime
+    from controller.realtime import EvseRealtime
+    from controller.realtime_pev import PevRealtime
     from controller.signals import Output
 
 RESTING_PERIOD_S = 0.098

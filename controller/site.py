@@ -34,6 +34,7 @@ from controller import __version__, ipc, signals_json
 from controller.child import Child
 from controller.driver_sniffer import Sniffer
 from controller.errors import PortError, WireError
+from controller.interlock_test import NOT_CONFIGURED, bench_text
 from controller.loop import (
     NEVER,
     Loop,
@@ -138,6 +139,8 @@ class RunningSite:
             self.view.say(f"link: {self.link} ({self.why})")
             for problem in link_problems(self.link):
                 self.view.say(problem)
+            if "evse" in self.scene.sides and self.scene.charger.charger.interlock == "none":
+                self.view.say(f"!! {bench_text(NOT_CONFIGURED)}")
             self._start_children()
             self._start_clock()
             self.loop.run()
@@ -275,7 +278,7 @@ class RunningSite:
     def _child_lost(self, child: Child) -> None:
         self.loop.watch(child.channel.fileno(), None)
         if child.name != "evse-communication":
-            self.world.drop_watchdog("pev" if child.name == "pev" else "evse")
+            self.world.drop_watchdog("pev" if child.name == "pev" else "evse", self.now)
         for other in self.children.values():
             other.silent_s = 0
         self._end_with(f"the process {child.name} ended unexpectedly")

@@ -12,6 +12,7 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from controller.interlock_test import BENCH_MODE
 from controller.report import side
 from controller.signals import (
     BcbToggled,
@@ -19,6 +20,7 @@ from controller.signals import (
     EvseInputs,
     InletPilotChanged,
     InterlockReport,
+    InterlockTested,
     LinkChanged,
     MessageReceived,
     MessageSent,
@@ -114,6 +116,7 @@ EVENTS: dict[type[Any], Callable[[Any], str]] = {
     CloseContactors: lambda e: "contactors close",
     OpenContactors: lambda e: f"contactors open: {e.reason}",
     InterlockReport: lambda e: "interlock: " + interlock_text(e),
+    InterlockTested: lambda e: self_test_text(e),
     PeerMisbehaved: lambda e: f"peer: {e.reason}",
     SessionEnded: lambda e: f"session ended: {e.reason}",
     StopRequest: lambda e: f"stop: {e.reason}",
@@ -130,6 +133,13 @@ def interlock_text(report: InterlockReport) -> str:
     if report.close_contactors:
         return "contactors permitted"
     return report.reasons[0] if report.reasons else "no power"
+
+
+def self_test_text(tested: InterlockTested) -> str:
+    """Say what the interlock's self-test proved, or how it ended."""
+    if tested.part == "interlock":
+        return f"hardware interlock {tested.detail}" if tested.ok else tested.detail
+    return f"self-test {'ok' if tested.ok else 'FAILED'}: {tested.part}: {tested.detail}"
 
 
 class Narrator:
@@ -279,6 +289,7 @@ ROWS = (
     "state of charge",
     "contactors",
     "interlock",
+    "hardware",
 )
 
 
@@ -316,6 +327,9 @@ CELLS: dict[type[Any], Callable[[Any], dict[str, str]]] = {
     MessageSent: lambda e: {"message": f"{e.name} {e.code}"},
     MessageReceived: lambda e: {},
     InterlockReport: lambda e: {"interlock": interlock_text(e)},
+    InterlockTested: lambda e: (
+        {"hardware": "interlock proved" if e.ok else BENCH_MODE} if e.part == "interlock" else {}
+    ),
     EvseInputs: _charger,
     PevInputs: _car,
 }

@@ -7,7 +7,7 @@ from math import inf, nan
 
 import pytest
 
-from controller import interlock
+from controller import interlock, interlock_chain
 from controller.errors import ConfigError
 from controller.interlock import RULES, Interlock, Snapshot
 from controller.interlock_rules import HOLDING_FAULTS, InterlockConfig, Severity
@@ -50,6 +50,8 @@ CHARGING = Snapshot(
     charger_maximum_v=500.0,
     charger_maximum_a=125.0,
     hardware_interlock=True,
+    interlock_tested=True,
+    coils_live=True,
 )
 UNPLUGGED = replace(CHARGING, pilot=P.A1, voltage_v=0.0, current_a=0.0)
 
@@ -90,6 +92,8 @@ def test_before_the_first_evaluation_the_report_grants_nothing() -> None:
     assert (report.close_contactors, report.energise) == (False, False)
 
 
+COMES_AFTER = {"stop without effect": "emergency stop"}
+"""Rows that can only latch behind another one."""
 NEITHER, CLOSE_ONLY, GRANTED = (False, False), (True, False), (True, True)
 
 # name of the row (or "" for none), what is different, permits after a long time of it
@@ -119,6 +123,15 @@ ROWS: list[tuple[str, dict[str, object], tuple[bool, bool]]] = [
     ("feedback stale", {"contactors_age_s": nan}, NEITHER),
     # hardware
     ("hardware", {"hardware_tripped": True}, NEITHER),
+    ("self-test", {"interlock_tested": False}, NEITHER),
+    ("coil supply", {"coils_live": False}, NEITHER),
+    ("", {"coils_live": False, "hardware_interlock": False, "voltage_v": 60.0}, GRANTED),
+    ("CP loss", {"coils_must_be_dead": True}, NEITHER),
+    ("", {"coils_must_be_dead": True, "hardware_interlock": False, "voltage_v": 60.0}, GRANTED),
+    ("coil supply", {"coils_must_be_dead": True, "coils_live": False}, NEITHER),
+    ("stop channels", {"stops_disagree": True}, NEITHER),
+    ("stop without effect", {"emergency_stop": True}, NEITHER),
+    ("emergency stop", {"emergency_stop": True, "hardware_tripped": True}, NEITHER),
     ("bench mode", {"hardware_interlock": False}, NEITHER),
     ("", {"hardware_interlock": False, "voltage_v": 60.0}, GRANTED),
     ("bench mode", {"hardware_interlock": False, "voltage_v": 60.1}, NEITHER),
@@ -222,8 +235,9 @@ def test_each_row(name: str, changes: dict[str, object], expected: tuple[bool, b
     rule = next(r for r in RULES if r.name == name)
     told = rule.reason.format(s=seen)
     assert told in run.permits.reasons
-    assert run.interlock.report.latched == (told if rule.latches else "")
-    assert run.interlock.report.emergency is (rule.severity is Severity.EMERGENCY)
+    first = next(r for r in RULES if r.name == COMES_AFTER.get(name, name))
+    assert run.interlock.report.latched == (first.reason.format(s=seen) if rule.latches else "")
+    assert run.interlock.report.emergency is (first.severity is Severity.EMERGENCY)
 
 
 def test_each_row_of_the_table_is_tested() -> None:
@@ -277,6 +291,8 @@ def test_a_pilot_fault_holds_until_unplugged(fault: PilotFault) -> None:
         ({"pilot": P.B2}, 0.0),
         ({"heartbeat_age_s": 0.2}, 0.0),
         ({"emergency_stop": True}, 0.0),
+        ({"stops_disagree": True}, interlock_chain.STOP_CHANNELS_S),
+        ({"coils_must_be_dead": True}, interlock_chain.CP_LOSS_S),
     ],
 )
 def test_how_long_it_is_tolerated(changes: dict[str, object], tolerated_s: float) -> None:
@@ -384,6 +400,23 @@ def test_isolation_status_in_each_phase(phase: Phase) -> None:
 
 
 # --- latches -------------------------------------------------------------------------------------
+
+
+def test_each_fault_is_told_the_first_one_first_and_the_strictest_reset_counts() -> None:
+    run = Run()
+    run.see(replace(CHARGING, isolation=IsolationStatus.FAULT), 0.1)
+    run.see(replace(CHARGING, emergency_stop=True), 0.05)
+    run.see(replace(CHARGING, emergency_stop=True), 0.2)
+    assert [reason.split()[0] for reason in run.permits.reasons] == [
+        "insulation",
+        "emergency",
+        "the",
+    ]
+    run.see(UNPLUGGED, 0.1)
+    assert run.interlock.report.latched.startswith("insulation")
+    run.interlock.receive_signal(ResetRequest())
+    run.see(UNPLUGGED)
+    assert run.interlock.report.latched == ""
 
 
 def test_a_latched_fault_holds_until_unplugged() -> None:

@@ -35,6 +35,8 @@ CHARGING = AcSnapshot(
     contactors_age_s=0.0,
     emergency_stop=False,
     hardware_interlock=True,
+    interlock_tested=True,
+    coils_live=True,
     live_behind=True,
     phases=3,
     current_a=15.9,
@@ -90,6 +92,11 @@ ROWS: list[tuple[str, dict[str, object], float]] = [
     ("over-current", {"current_a": 18.16}, 7.0),
     ("over-current", {"current_a": 500.0}, 7.0),
     ("hardware", {"hardware_tripped": True}, 0.0),
+    ("self-test", {"interlock_tested": False}, 0.0),
+    ("coil supply", {"coils_live": False}, 0.0),
+    ("CP loss", {"coils_must_be_dead": True}, 0.05),
+    ("stop channels", {"stops_disagree": True}, 0.5),
+    ("stop without effect", {"emergency_stop": True}, 0.0),
     ("bench mode", {"hardware_interlock": False}, 0.0),
     ("inputs stale", {"ac_valid": False}, 0.0),
     ("inputs stale", {"ac_age_s": 0.501}, 0.0),
@@ -167,6 +174,8 @@ def test_each_row_alone(name: str, different: dict[str, object], survives_s: flo
     assert not run.permits.energise
     row = next(rule for rule in RULES if rule.name == name)
     told = row.reason.format(s=seen)
+    if name == "stop without effect":  # latches behind the emergency stop itself
+        run.see(seen, 0.2)
     assert told in run.permits.reasons
     assert bool(run.interlock.report.latched) is row.latches
 
@@ -312,6 +321,10 @@ SNAPSHOTS = st.builds(
     emergency_stop=st.booleans(),
     hardware_interlock=st.booleans(),
     hardware_tripped=st.booleans(),
+    interlock_tested=st.booleans(),
+    coils_live=st.booleans(),
+    coils_must_be_dead=st.booleans(),
+    stops_disagree=st.booleans(),
     rcd_tripped=st.booleans(),
     live_behind=st.booleans(),
     phases=st.integers(-1, 5),
@@ -339,6 +352,10 @@ def may_close(s: AcSnapshot) -> bool:
         and not s.emergency_stop
         and s.hardware_interlock
         and not s.hardware_tripped
+        and s.interlock_tested
+        and s.coils_live
+        and not s.coils_must_be_dead
+        and not s.stops_disagree
         and not s.rcd_tripped
         and not (s.live_behind and not s.contactors_commanded)
         and s.phases_needed <= s.phases <= 3

@@ -8,13 +8,9 @@ import pytest
 
 from controller.cp.proximity import Connector
 from controller.interlock_vehicle import PILOT_LOST_GRACE_S
-from controller.realtime import (
-    HEARTBEAT_TIMEOUT_S,
-    REPORT_S,
-    VEHICLE_GRACE_S,
-    EvseRealtime,
-    PevRealtime,
-)
+from controller.power.sim_interlock import SimInterlock
+from controller.realtime import HEARTBEAT_TIMEOUT_S, REPORT_S, EvseRealtime
+from controller.realtime_pev import VEHICLE_GRACE_S, PevRealtime
 from controller.signals import (
     CableCheckState,
     CloseContactors,
@@ -27,6 +23,7 @@ from controller.signals import (
     InletReport,
     InletSample,
     InterlockReport,
+    InterlockTested,
     IsolationReading,
     OpenContactors,
     Output,
@@ -43,6 +40,7 @@ from controller.signals import (
     SetDuty,
     SetOutput,
     SetS2,
+    SetWatchdog,
     StartIsolationTest,
     StationChanged,
     WakeRequest,
@@ -51,6 +49,10 @@ from controller.signals import (
 STEP_S = 0.005
 ENVELOPE = PowerEnvelope(150.0, 920.0, 0.0, 300.0, 150e3)
 DIODE_V = -12.0
+TESTED_S = 0.2
+"""The self-test of the interlock is over."""
+SLOW_CP_LOSS_S = 0.045
+"""Hardware that is too slow, but is not found out yet: what opens here is the software alone."""
 
 
 class Charger:
@@ -68,6 +70,16 @@ class Charger:
         self.sequence = 0
         self.tested_at = -1.0
         self.out: list[Output] = []
+        self.chain = SimInterlock(self)
+        self.chain.fitted = hardware_interlock
+        self.chain.cp_lost_s = SLOW_CP_LOSS_S
+        if hardware_interlock:
+            self.run(TESTED_S)
+            self.out.clear()
+
+    @property
+    def peaks(self) -> tuple[float, float]:
+        return self.high_v, self.low_v
 
     def feed(self, item: Output) -> list[Output]:
         out = self.core.receive(item, self.now)
@@ -85,9 +97,13 @@ class Charger:
                 self.setpoint = item
             elif isinstance(item, StartIsolationTest):
                 self.tested_at = self.now + 0.1
+            elif isinstance(item, SetWatchdog):
+                self.chain.watchdog.toggle(item.toggling, self.now)
 
     def step(self) -> None:
         self.now += STEP_S
+        self.chain.stop_a = self.chain.stop_b = self.emergency
+        self.chain.advance(self.now)
         due = self.core.next_timer()
         if due is not None and due <= self.now:
             self.obey(self.core.handle_timer(self.now))
@@ -104,6 +120,8 @@ class Charger:
                 IsolationReading(1e6, True, self.now if tested else 0.0, valid=tested),
                 ENVELOPE,
                 self.emergency,
+                not self.chain.chain_closed,
+                coils_live=self.chain.coils_live,
             )
         )
 
@@ -310,7 +328,7 @@ def test_a_new_communication_process_is_told_everything() -> None:
     told = charger.core.communication_found(charger.now)
     assert not [o for o in told if isinstance(o, CloseContactors)]
     kinds = [type(o) for o in told]
-    assert kinds[-3:] == [PilotChanged, PowerReport, InterlockReport]
+    assert kinds[-4:] == [PilotChanged, PowerReport, InterlockTested, InterlockReport]
     report = told[-1]
     assert isinstance(report, InterlockReport)
     assert not report.close_contactors
@@ -321,11 +339,12 @@ def test_a_new_communication_process_is_told_everything() -> None:
 
 
 def test_a_first_communication_process_is_told_what_is_known() -> None:
+    core = EvseRealtime(hardware_interlock=True)
+    assert [type(o) for o in core.communication_found(0.0)] == [InterlockReport]
     charger = Charger()
-    assert [type(o) for o in charger.core.communication_found(0.0)] == [InterlockReport]
-    charger.run(0.2)
     told = charger.core.communication_found(charger.now)
-    assert [type(o) for o in told][-3:] == [PilotChanged, PowerReport, InterlockReport]
+    kinds = [type(o) for o in told]
+    assert kinds[-4:] == [PilotChanged, PowerReport, InterlockTested, InterlockReport]
 
 
 def test_an_old_phase_does_not_survive_its_process() -> None:
@@ -352,7 +371,7 @@ def test_reports_come_at_least_this_often_and_not_with_each_period() -> None:
 @pytest.mark.parametrize(("hardware", "highest_v"), [(True, 920.0), (False, 60.0)])
 def test_without_a_hardware_interlock_it_is_a_bench(hardware: bool, highest_v: float) -> None:
     charger = Charger(hardware_interlock=hardware)
-    charger.run(0.1)
+    charger.run(0.5)
     reports = [o for o in charger.out if isinstance(o, PowerReport)]
     assert reports[-1].envelope.maximum_voltage_v <= highest_v
     if hardware:
@@ -395,6 +414,154 @@ def test_reset_is_heeded_only_unplugged() -> None:
     charger.feed(ResetRequest())
     charger.run(1.0)
     assert not [o for o in charger.out if isinstance(o, InterlockReport)][-1].latched
+
+
+# --- the interlock's self-test -------------------------------------------------------------------
+
+
+def untested(**faults: object) -> Charger:
+    """Return a charger that has just been switched on."""
+    charger = Charger(hardware_interlock=False)
+    charger.core = EvseRealtime(hardware_interlock=True)
+    charger.chain.fitted = True
+    for name, value in faults.items():
+        setattr(charger.chain, name, value)
+    return charger
+
+
+def result_of(charger: Charger) -> InterlockTested:
+    tested = [o for o in charger.out if isinstance(o, InterlockTested)]
+    assert tested[-1].part == "interlock"
+    return tested[-1]
+
+
+def test_until_the_self_test_is_over_there_is_no_permit_but_a_pilot() -> None:
+    charger = untested()
+    charger.feed(DutyRequest(0.05))
+    out = charger.run(0.05)
+    assert of(SetDuty, charger.out)
+    assert any(o.state.value == "A2" for o in out if isinstance(o, PilotChanged))
+    report = [o for o in out if isinstance(o, InterlockReport)][-1]
+    assert report.reasons[0] in (
+        "the interlock self-test is running",
+        "the hardware interlock has tripped",
+    )
+    assert "the interlock self-test is running" in report.reasons
+    assert not charger.core.settled
+    charger.run(0.2)
+    assert result_of(charger).ok
+    assert charger.core.settled
+    report = [o for o in charger.out if isinstance(o, InterlockReport)][-1]
+    assert "the interlock self-test is running" not in report.reasons
+    assert of(CloseContactors, charger.out) == []
+
+
+def test_a_session_that_is_faster_than_the_self_test_waits_for_it() -> None:
+    charger = untested()
+    charger.high_v = 9.0  # plugged in while it starts
+    charger.beating = Phase.CABLE_CHECK
+    charger.feed(DutyRequest(0.05))
+    charger.feed(ContactorRequest(closed=True))
+    charger.feed(OutputRequest(Phase.CABLE_CHECK, 400.0, 1.0, 420.0))
+    charger.run(0.1)
+    assert of(CloseContactors, charger.out) == []
+    charger.run(0.2)
+    charger.high_v = 6.0
+    out = charger.run(0.5)
+    assert result_of(charger).ok
+    assert of(CloseContactors, out)
+
+
+def test_what_failed_is_bench_mode_with_a_reason() -> None:
+    charger = untested(cp_bridged=True)
+    charger.run(0.3)
+    assert not result_of(charger).ok
+    assert "BENCH MODE" in result_of(charger).detail
+    assert "CP loss" in result_of(charger).detail
+    charger.cable_check()
+    reports = [o for o in charger.out if isinstance(o, PowerReport)]
+    assert reports[-1].envelope.maximum_voltage_v < 60.0
+    setpoints = [o for o in charger.out if isinstance(o, SetOutput) and o.on]
+    assert setpoints
+    assert max(o.voltage_v for o in setpoints) < 60.0
+
+
+def test_a_chain_that_does_not_close_allows_nothing_not_even_on_the_bench() -> None:
+    charger = untested()
+    charger.chain.watchdog.stuck = False
+    charger.run(0.5)
+    assert not result_of(charger).ok
+    charger.cable_check()
+    assert of(CloseContactors, charger.out) == []
+
+
+def test_a_bench_without_chain_is_not_held_by_inputs_that_nothing_drives() -> None:
+    charger = Charger(hardware_interlock=False)
+    charger.run(0.1)
+    assert "BENCH MODE" in result_of(charger).detail
+    charger.cable_check()
+    assert of(CloseContactors, charger.out)
+    assert of(SetWatchdog, charger.out) == []
+
+
+def test_a_reset_without_vehicle_proves_it_anew() -> None:
+    charger = untested(cp_bridged=True)
+    charger.run(0.3)
+    assert not result_of(charger).ok
+    charger.chain.cp_bridged = False
+    charger.feed(ResetRequest())
+    charger.run(0.3)
+    assert result_of(charger).ok
+    charger.run(0.3)
+    assert charger.core.stage.envelope == ENVELOPE
+
+
+def test_a_reset_with_a_vehicle_proves_nothing() -> None:
+    charger = Charger()
+    charger.plug(9.0)
+    before = len(charger.out)
+    charger.feed(ResetRequest())
+    charger.run(0.3)
+    assert of(InterlockTested, charger.out[before:]) == []
+    assert of(SetWatchdog, charger.out[before:]) == []
+
+
+def test_a_cp_loss_part_that_sticks_later_is_found_when_the_vehicle_leaves_c() -> None:
+    charger = Charger()
+    charger.cable_check()
+    charger.chain.cp_bridged = True
+    charger.high_v = 9.0
+    charger.run(0.2)
+    report = [o for o in charger.out if isinstance(o, InterlockReport)][-1]
+    assert report.latched == "the CP-loss part does not interrupt the coils' supply"
+    charger.high_v = 12.0
+    charger.run(1.0)
+    assert [o for o in charger.out if isinstance(o, InterlockReport)][-1].latched
+    charger.chain.cp_bridged = False
+    charger.feed(ResetRequest())
+    charger.run(1.0)
+    assert not [o for o in charger.out if isinstance(o, InterlockReport)][-1].latched
+    assert result_of(charger).ok
+
+
+def test_coils_without_supply_are_not_commanded() -> None:
+    charger = Charger()
+    charger.chain.cp_dead = True
+    charger.cable_check()
+    assert of(CloseContactors, charger.out) == []
+    report = [o for o in charger.out if isinstance(o, InterlockReport)][-1]
+    assert "the coils have no supply (CP-loss part, or its read-back)" in report.reasons
+
+
+def test_a_chain_that_opens_under_load_opens_the_contactors_without_a_fault() -> None:
+    charger = Charger()
+    charger.cable_check()
+    charger.chain.over_voltage = True
+    out = charger.run(1.0)
+    assert of(OpenContactors, out)
+    report = [o for o in charger.out if isinstance(o, InterlockReport)][-1]
+    assert report.latched == ""
+    assert report.reasons[0] == "the hardware interlock has tripped"
 
 
 # --- the vehicle ---------------------------------------------------------------------------------

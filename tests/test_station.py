@@ -41,15 +41,8 @@ from controller.slac.timing import (
     T_STEP_EF_S,
     TT_MATCH_JOIN_S,
 )
-from controller.station import (
-    NORMAL_END,
-    OSCILLATOR_RETAIN_S,
-    EvseState,
-    EvseStation,
-    PevState,
-    PevStation,
-    Station,
-)
+from controller.station import NORMAL_END, OSCILLATOR_RETAIN_S, EvseState, EvseStation, Station
+from controller.station_pev import PevState, PevStation
 from controller.v2g.timing import V2G_SECC_COMMUNICATION_SETUP_S
 
 E, P = EvseState, PevState

@@ -19,7 +19,8 @@ from controller.signals import (
     StopRequest,
     V2gPhaseChanged,
 )
-from controller.station import EvseState, EvseStation, PevState, PevStation
+from controller.station import EvseState, EvseStation
+from controller.station_pev import PevState, PevStation
 
 PLUGGED = PilotChanged(ControlPilotState.B1, 9.0, 9.0, 1.0, True)
 DIGITAL = InletPilotChanged(True, 0.05, True)

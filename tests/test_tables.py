@@ -154,6 +154,7 @@ MACHINE = {
     "controller.netns",
     "controller.pib_tool",
     "controller.pigpio_link",
+    "controller.pigpiod_tool",
     "controller.process",
     "controller.process_communication",
     "controller.process_site",

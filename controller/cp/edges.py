@@ -141,9 +141,18 @@ class EdgeMeter:
     def lost(self) -> None:
         """Take the news that edges were lost: the cycle they were in is none."""
         self.missed += 1
+        self.level_unknown()
+
+    def level_unknown(self) -> None:
+        """Nobody listened for a while: the next edge, or `quiet`, tells the level."""
         self._rise_us = self._fall_us = self._edge_us = None
         self._level = None
         self._timing = None
+
+    @property
+    def level(self) -> int | None:
+        """After the latest edge; None while that is not known."""
+        return self._level
 
     # --- the measurement -------------------------------------------------------------------------
 

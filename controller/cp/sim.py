@@ -83,6 +83,11 @@ class PilotCircuit:
         return InletSample(max(0.0, inlet_v), duty, self.plugged, now, self.frequency_hz, ohm)
 
     @property
+    def is_changed(self) -> bool:
+        """Whether something was set since anyone looked."""
+        return self._levels is None
+
+    @property
     def peaks(self) -> tuple[float, float]:
         """Voltages of the high and the low phase on CP, without noise."""
         high_v, low_v, _ = self._levels or self._work_out()

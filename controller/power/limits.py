@@ -154,9 +154,12 @@ def emergency_over_voltage_v(maximum_v: float) -> float:
 
 
 def bench_envelope(envelope: PowerEnvelope) -> PowerEnvelope:
-    """Return the envelope of a charger without hardware interlock: at most 60 V."""
+    """Return the envelope of a charger without hardware interlock: at most 60 V.
+
+    From 0 V: what stands on the bench is a laboratory supply, and a small battery.
+    """
     return replace(
         envelope,
-        minimum_voltage_v=min(envelope.minimum_voltage_v, BENCH_SETPOINT_V),
+        minimum_voltage_v=0.0,
         maximum_voltage_v=min(envelope.maximum_voltage_v, BENCH_SETPOINT_V),
     )

@@ -98,6 +98,8 @@ class DcCircuit:
         self.setpoint = SetOutput(0.0, 0.0, False)
         self.envelope = ENVELOPE
         self.silent = False
+        self.enabled = True
+        """The module's enable input, from the hardware interlock."""
         self.over_voltage_v = 0.0
         self.load_ohm: float | None = None
         self.voltage_v = 0.0
@@ -164,7 +166,8 @@ class DcCircuit:
         """Voltage, current and on, as the module understands them."""
         assert self.now is not None
         setpoint, envelope = self.setpoint, self.envelope
-        if not setpoint.on or self.now - self.heard_at > self.self_off_s:
+        hears = self.now - self.heard_at <= self.self_off_s
+        if not (setpoint.on and self.enabled and hears):
             return 0.0, 0.0, False
         voltage = min(setpoint.voltage_v, envelope.maximum_voltage_v) + self.over_voltage_v
         return voltage, min(setpoint.current_a, envelope.maximum_current_a), True

@@ -15,10 +15,7 @@ Faults are attributes: set them at any instant.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from controller.cp.sim import PilotCircuit
+from typing import Protocol
 
 WATCHDOG_OPENS_S = 0.016
 """After the last edge; the contract allows 20 ms, and the circuit's tolerance needs the rest."""
@@ -26,11 +23,20 @@ WATCHDOG_CLOSES_S = 0.012
 """The charge pump fills within three edges of a 5 ms period."""
 CP_SEES_LOW_V, CP_SEES_HIGH_V = 1.5, 7.5
 """Between these the high phase means C or D; thresholds of the CP-loss comparators."""
-CP_SEES_NEGATIVE_V = -10.0
-"""The low phase must be below this."""
-CP_FOUND_S = 0.002
-CP_LOST_S = 0.006
-"""One-shots of 5 ms ride out the 1 ms cycle."""
+CP_SEES_NEGATIVE_V = -8.0
+"""The low phase must be below this: the oscillator runs."""
+CP_FOUND_S = 0.01
+"""All comparators have agreed for this long."""
+CP_LOST_S = 0.007
+"""The slowest loss: the positive peak detector, which rides out the 1 ms cycle, runs empty."""
+
+
+class Peaks(Protocol):
+    """What the CP-loss part looks at: a `PilotCircuit`, or anything else with levels."""
+
+    @property
+    def peaks(self) -> tuple[float, float]:
+        """Voltages of the high and the low phase on CP."""
 
 
 class SimWatchdog:
@@ -82,21 +88,25 @@ class SimInterlock:
     """Watchdog, emergency stop and over-voltage close the chain; chain and pilot feed the coils.
 
     Faults: `chain_bridged`, `cp_bridged` (the part does not interrupt), `cp_dead` (never feeds),
-    `coils_stuck` (what the read-back of the supply says, whatever it is), `watchdog.stuck`,
-    `over_voltage`, and either channel of the emergency stop alone. `fitted = False` is a board
-    without all this: its inputs read as unconnected ones do, and the command goes to the coils.
+    `cp_lost_s`, `coils_stuck` (what the read-back of the supply says, whatever it is),
+    `watchdog.stuck`, `over_voltage`, and either channel of the emergency stop alone.
+    `fitted = False` is a board without all this: its inputs read as unconnected ones do, and the
+    command goes to the coils.
     """
 
-    def __init__(self, pilot: PilotCircuit) -> None:
+    def __init__(self, pilot: Peaks) -> None:
         self.pilot = pilot
         self.watchdog = SimWatchdog()
         self.fitted = True
+        self.needs_oscillator = True
+        """False on an AC charger's board: a jumper bridges the comparator of the low phase."""
         self.stop_a = self.stop_b = False
         self.over_voltage = False
         self.chain_bridged = False
         self.cp_bridged = False
         self.cp_dead = False
         self.coils_stuck: bool | None = None
+        self.cp_lost_s = CP_LOST_S
         self.commanded = False
         self.chain_closed = False
         self.next_at = inf
@@ -130,14 +140,19 @@ class SimInterlock:
             self._latched_on = False
         self.commanded = closed
 
+    def touch(self) -> None:
+        """Look again at the next opportunity: an attribute was set."""
+        self.next_at = -inf
+
     def advance(self, now: float) -> None:
         """Bring everything to `now`."""
         if not self.fitted:
+            self.next_at = inf
             return
         seen = self.cp_asks_for_power and not self.cp_dead
         if seen is not self._cp_seen:
             self._cp_seen = seen
-            self._cp_follows_at = now + (CP_FOUND_S if seen else CP_LOST_S)
+            self._cp_follows_at = now + (CP_FOUND_S if seen else self.cp_lost_s)
         if now >= self._cp_follows_at:
             self._cp_feeds, self._cp_follows_at = self._cp_seen, inf
         stopped = self.stop_a or self.stop_b or self.over_voltage
@@ -148,6 +163,7 @@ class SimInterlock:
 
     @property
     def cp_asks_for_power(self) -> bool:
-        """Whether the pilot oscillates in C or D, as the comparators see it."""
+        """Whether the pilot is in C or D (and oscillates), as the comparators see it."""
         high_v, low_v = self.pilot.peaks
-        return CP_SEES_LOW_V < high_v < CP_SEES_HIGH_V and low_v < CP_SEES_NEGATIVE_V
+        oscillates = low_v < CP_SEES_NEGATIVE_V or not self.needs_oscillator
+        return oscillates and CP_SEES_LOW_V < high_v < CP_SEES_HIGH_V

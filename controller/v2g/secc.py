@@ -412,11 +412,16 @@ def _sap_answer(code: sap.ResponseCode, schema_id: int | None) -> list[Output]:
 
 
 def _lesser(nameplate: PowerEnvelope, reported: PowerEnvelope) -> PowerEnvelope:
-    """Return what holds of both; the nameplate of a charger that reports nothing is not offered."""
+    """Return what holds of both; the nameplate of a charger that reports nothing is not offered.
+
+    Bench mode is below the nameplate's lowest voltage: then the reported one counts.
+    """
+    lowest_v = max(nameplate.minimum_voltage_v, reported.minimum_voltage_v)
+    highest_v = min(nameplate.maximum_voltage_v, reported.maximum_voltage_v)
     return replace(
         nameplate,
-        minimum_voltage_v=max(nameplate.minimum_voltage_v, reported.minimum_voltage_v),
-        maximum_voltage_v=min(nameplate.maximum_voltage_v, reported.maximum_voltage_v),
+        minimum_voltage_v=lowest_v if lowest_v <= highest_v else reported.minimum_voltage_v,
+        maximum_voltage_v=highest_v,
         minimum_current_a=max(nameplate.minimum_current_a, reported.minimum_current_a),
         maximum_current_a=min(nameplate.maximum_current_a, reported.maximum_current_a),
         maximum_power_w=min(nameplate.maximum_power_w, reported.maximum_power_w),

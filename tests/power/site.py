@@ -76,6 +76,8 @@ class Site:
             charger_maximum_v=envelope.maximum_voltage_v,
             charger_maximum_a=envelope.maximum_current_a,
             hardware_interlock=True,
+            interlock_tested=True,
+            coils_live=True,
         )
 
     def ask(self, phase: Phase, voltage_v: float = 0.0, current_a: float = 0.0) -> None:

@@ -158,6 +158,20 @@ def emergency(world: SimWorld) -> None:
     world.world.press_emergency_stop()
 
 
+def interlock(**faults: object) -> Act:
+    """Break parts of the hardware interlock; `watchdog` means its contact."""
+
+    def act(world: SimWorld) -> None:
+        chain = world.world.interlock
+        for name, value in faults.items():
+            owner, attribute = (chain.watchdog, "stuck") if name == "watchdog" else (chain, name)
+            setattr(owner, attribute, value)
+        chain.touch()
+        world.world.on_change()
+
+    return act
+
+
 def kill_connection(world: SimWorld) -> None:
     world.network.kill(world.now)
 
@@ -166,6 +180,8 @@ EVSE, INLET = "circuit.evse_contactors", "circuit.inlet_contactors"
 TCP, POWER = "evse connected", "evse phase cable check"
 MESSAGE_S = 2.5
 """A vehicle waits 2 s for an answer, then opens S2; its contactors follow within a second."""
+TOLD_S = 1.5
+"""A vehicle that is told of a malfunction by the next answer stops in its own order."""
 
 FAULTS = (
     # people
@@ -177,6 +193,52 @@ FAULTS = (
         off_s=0.006,
         every=1,
         heal=put("", "emergency_stop", value=False),
+    ),
+    # the hardware interlock
+    Fault(
+        "watchdog dies",
+        interlock(watchdog=False),
+        "interlock has tripped",
+        inlet_s=TOLD_S,
+        off_s=0.006,
+        every=4,
+        heal=both(interlock(watchdog=None), reset("evse")),
+    ),
+    Fault(
+        "over-voltage trips",
+        interlock(over_voltage=True),
+        "interlock has tripped",
+        inlet_s=TOLD_S,
+        off_s=0.006,
+        heal=interlock(over_voltage=False),
+    ),
+    Fault(
+        "one channel of the emergency stop",
+        interlock(stop_a=True),
+        "emergency stop",
+        off_s=0.006,
+        every=7,
+        heal=both(interlock(stop_a=False), reset("evse")),
+    ),
+    Fault(
+        "CP-loss part dies",
+        interlock(cp_dead=True),
+        "coils have no supply|target of",
+        first="pev s2 True",
+        inlet_s=TOLD_S,
+        off_s=0.06,
+        every=3,
+        heal=interlock(cp_dead=False),
+    ),
+    Fault(
+        "CP-loss part sticks",
+        interlock(cp_bridged=True),
+        "CP-loss part does not interrupt|target of",
+        off_s=60.0,
+        safe_s=60.0,
+        inlet_s=60.0,
+        patience_s=30.0,
+        heal=both(interlock(cp_bridged=False), reset("evse")),
     ),
     Fault("driver stops", stop("pev"), "stop button", off_s=4.0, safe_s=4.5, inlet_s=4.5, every=3),
     Fault(

@@ -62,6 +62,7 @@ def test_fault_ends_safe(fault: Fault, step: Step, again: bool) -> None:
 
 def assert_safe(fault: Fault, step: Step, watch: Watch) -> None:
     circuit = watch.world.world.circuit
+    assert not watch.world.world.interlock.commanded
     assert not circuit.evse_contactors.commanded
     assert not circuit.inlet_contactors.commanded
     assert circuit.evse_contactors.is_closed is (fault.welded == "evse")

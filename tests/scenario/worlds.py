@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 SAFE_VOLTAGE_V = 60.0
 PLUGGED_AT = 1.0
 TARGET_SOC_PERCENT = 80.0
+SLOW_CP_LOSS_S = 0.045
+"""A CP-loss part too slow for its contract: what is off in time is so by the software alone."""
 LATER = {
     "pev CurrentDemandReq": (4, "mid-loop"),
     "evse CurrentDemandRes": (4, "mid-loop"),
@@ -62,7 +64,9 @@ def small_world(soc_percent: float = 79.6, seed: int = 1) -> SimWorld:
         car=CarSection(target_soc_percent=TARGET_SOC_PERCENT),
         battery=BatterySection(capacity_wh=1000.0, soc_percent=soc_percent),
     )
-    return SimWorld(charger, car, seed)
+    world = SimWorld(charger, car, seed)
+    world.world.interlock.cp_lost_s = SLOW_CP_LOSS_S
+    return world
 
 
 # --- watching ----------------------------------------------------------------------------------
@@ -78,7 +82,8 @@ class Watch:
     inlet_live_at: float = 0.0
     """The same for the inlet: the vehicle's contacts, or the voltage there."""
     powered_at: float = 0.0
-    """Last time at which the charger's coils or its supply were on."""
+    """Last time at which the software had the charger's coils or its supply commanded on; the
+    hardware interlock may have cut both before."""
     reasons: dict[str, list[SessionEnded]] = field(default_factory=lambda: {s: [] for s in SIDES})
     latched: dict[str, str] = field(default_factory=lambda: dict.fromkeys(SIDES, ""))
 
@@ -90,7 +95,7 @@ class Watch:
         if circuit.inlet_contactors.is_closed or not circuit.inlet_voltage_v < SAFE_VOLTAGE_V:
             self.inlet_live_at = now
         hears = now - circuit.heard_at <= circuit.self_off_s
-        if circuit.evse_contactors.commanded or (circuit.setpoint.on and hears):
+        if self.world.world.interlock.commanded or (circuit.setpoint.on and hears):
             self.powered_at = now
         side = node.partition(".")[0]
         if direction == "out":

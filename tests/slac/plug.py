@@ -25,7 +25,8 @@ from controller.signals import (
     StartSlac,
     StopSlac,
 )
-from controller.station import EvseStation, PevStation
+from controller.station import EvseStation
+from controller.station_pev import PevStation
 from tests.slac.pair import TO_MODEM, TO_SLAC, Host, Pair
 
 if TYPE_CHECKING:

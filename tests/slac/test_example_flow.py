@@ -29,7 +29,8 @@ from controller.signals import (
 )
 from controller.slac import timing
 from controller.slac.evse import EvseSlacState
-from controller.station import EvseState, PevState
+from controller.station import EvseState
+from controller.station_pev import PevState
 from tests.slac.pair import Host, Pair
 from tests.slac.plug import Plug
 from tests.slac.test_evse import CAR, MAC, Car, keyed, sent, waiting

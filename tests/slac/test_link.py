@@ -11,7 +11,8 @@ from controller.plc.sim import Transit, no_fault
 from controller.signals import SessionEnded, SetModemKey, SlacFailed, SlacMatched, StopRequest
 from controller.slac import timing
 from controller.slac.choice import Policy
-from controller.station import EvseState, PevState
+from controller.station import EvseState
+from controller.station_pev import PevState
 from tests.slac.plug import Plug, chance
 
 if TYPE_CHECKING:

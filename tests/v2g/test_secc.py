@@ -229,6 +229,16 @@ def test_the_nameplate_bounds_what_is_offered() -> None:
     assert offered.evse_maximum_current_limit.si == 200.0
 
 
+def test_what_is_below_the_nameplate_is_offered_on_the_bench() -> None:
+    bench = Bench(SeccConfig(nameplate=ENVELOPE))
+    low = type(ENVELOPE)(0.0, 55.0, 0.0, 50.0, 3000.0)
+    bench.signal(report(bench.now, envelope=low))
+    bench.to(S.PARAMETERS)
+    bench.signal(report(bench.now, envelope=low))
+    assert bench.secc._limits.minimum_voltage_v == 0.0
+    assert bench.secc._limits.maximum_voltage_v == 55.0
+
+
 def test_session_id_is_never_zero() -> None:
     secc = Secc(None, lambda n: b"\x00" * n)
     secc.connection_made(NOW)

@@ -1,0 +1,195 @@
+"""The hard-timed half of a vehicle: inlet pilot, S2 and contactors behind the interlock (a core).
+
+Theory of operation: as in `realtime`. What is the vehicle's own: when a permit is lost S2 opens
+first and tells the charger to switch off; the contactors follow, and part with less current.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf
+
+from controller.cp.pev import PevPilot
+from controller.cp.proximity import BUTTON, Connector
+from controller.interlock_rules import InterlockConfig, is_stale
+from controller.interlock_vehicle import VehicleInterlock, VehicleSnapshot
+from controller.power.contactors import ContactorsConfig, Side
+from controller.realtime import (
+    AGE_STEP_S,
+    HEARTBEAT_TIMEOUT_S,
+    REPORT_S,
+    RESTING,
+    Realtime,
+)
+from controller.router import earliest
+from controller.signals import (
+    CloseContactors,
+    ContactorRequest,
+    InletPilotChanged,
+    InletReport,
+    InterlockReport,
+    OpenContactors,
+    Output,
+    Permits,
+    PevInputs,
+    ResetRequest,
+    S2Request,
+    SetS2,
+    WakeRequest,
+)
+
+VEHICLE_GRACE_S = 0.015
+"""Vehicle: when the permit is lost S2 opens at once, the contactors this much later. The charger
+sees state B within 10 ms and switches off; so the contacts part with less current, or none."""
+
+
+class PevRealtime(Realtime):
+    """The vehicle's."""
+
+    TO_HARDWARE = (SetS2, CloseContactors, OpenContactors)
+    TO_COMMUNICATION = (InletPilotChanged, InletReport, InterlockReport)
+
+    def __init__(self, connector: Connector = Connector.CCS2) -> None:
+        super().__init__(ContactorsConfig(side=Side.VEHICLE))
+        self.pilot = PevPilot(connector)
+        self.interlock = VehicleInterlock(InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S))
+        self._inputs: PevInputs | None = None
+        self._reported_interlock = self.interlock.report
+        self._reported: InletReport | None = None
+        self._grace_until: float | None = None
+        self._handlers |= {
+            PevInputs: self._take_inputs,
+            S2Request: self.pilot.receive_signal,
+            WakeRequest: self.pilot.receive_signal,
+        }
+        self._seen = VehicleSnapshot(now=0.0)
+        self._timer_at = self._earliest()
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is in motion: the next inputs matter only if they differ."""
+        return self.contactors.state in RESTING and not self.pilot.is_pending
+
+    @property
+    def needs_heartbeat(self) -> bool:
+        """Return whether S2 or the contactors are closed, and are not about to open anyway."""
+        closed = self.pilot.s2_closed or self.contactors.is_commanded
+        return closed and self._grace_until is None
+
+    @property
+    def may_pause(self) -> bool:
+        """Not plugged in, contactors open."""
+        return not self.pilot.state.plugged and not self.contactors.is_commanded
+
+    def _earliest(self) -> float | None:
+        return earliest((self.pilot.next_timer(), self.contactors.next_timer(), self._grace_until))
+
+    def _let_run_out(self, now: float) -> list[Output]:
+        out = self.pilot.handle_timer(now) + self.contactors.handle_timer(now)
+        return out + self._decide(now)
+
+    def _take_inputs(self, inputs: PevInputs, now: float) -> list[Output]:
+        self._inputs = inputs
+        out = self.pilot.receive_sample(inputs.pilot, now)
+        out += self.contactors.receive_sample(inputs.contactors, now)
+        out += self.contactors.receive_sample(inputs.vehicle, now)
+        return out + self._decide(now)
+
+    def _want_contactors(self, now: float) -> list[Output]:
+        out = self.contactors.receive_signal(ContactorRequest(self._session_wants_closed), now)
+        return out + self._decide(now)
+
+    def _open_s2_first(self, permits: Permits, now: float) -> list[Output]:
+        """Let the charger switch off before contactors that lost their permit open."""
+        loaded = self.contactors.is_commanded and not permits.close_contactors
+        if self._grace_until is not None and (not loaded or now >= self._grace_until):
+            self._grace_until = None
+        if not self.pilot.s2_closed:
+            return []
+        if loaded:
+            self._grace_until = now + VEHICLE_GRACE_S
+        elif not is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S):
+            return []
+        return self.pilot.receive_signal(S2Request(closed=False), now)
+
+    def _tell_all(self, now: float) -> list[Output]:
+        out: list[Output] = []
+        if self._inputs is not None:
+            out.append(self.pilot.report())
+            self._reported_at = -inf
+            out += self._report(now)
+        return [*out, self.interlock.report]
+
+    def communication_lost(self, now: float) -> list[Output]:
+        """Act on the end of the other process: S2 at once, the contactors after their grace."""
+        self._forget_session()
+        self._orphaned = self.contactors.is_commanded
+        last_at = now - HEARTBEAT_TIMEOUT_S - AGE_STEP_S
+        self._heartbeat_at = min(self._heartbeat_at, last_at)
+        out = self._decide(now)
+        self._timer_at = self._earliest()
+        return out
+
+    def _decide(self, now: float) -> list[Output]:
+        if self._inputs is None:
+            return []
+        permits = self.interlock.evaluate(self._look(self._inputs, now))
+        out = self._open_s2_first(permits, now)
+        if self._grace_until is not None:
+            permits = replace(permits, close_contactors=True, expires_at=self._grace_until)
+        out += self.contactors.receive_signal(permits, now)
+        out += self._forget_wish(now)
+        self._orphaned = self._orphaned and self.contactors.is_commanded
+        report = self.interlock.report
+        if report is not self._reported_interlock:
+            self._reported_interlock = report
+            out.append(report)
+        return out + self._report(now)
+
+    def _look(self, inputs: PevInputs, now: float) -> VehicleSnapshot:
+        """Put everything known into the snapshot, field by field."""
+        snapshot, vehicle = self._seen, inputs.vehicle
+        snapshot.now = now
+        snapshot.plugged = self.pilot.state.plugged
+        snapshot.digital = self.pilot.state.is_digital
+        snapshot.inlet_fault = self.pilot.fault != ""
+        snapshot.button = self.pilot.state.plug is BUTTON
+        snapshot.inlet_age_s = now - self.pilot.sample_at
+        snapshot.heartbeat_age_s = inf if self._orphaned else now - self._heartbeat_at
+        snapshot.believed_phase = self._believed
+        snapshot.close_requested = self._session_wants_closed
+        snapshot.inlet_voltage_v = vehicle.inlet_voltage_v
+        snapshot.inlet_current_a = vehicle.inlet_current_a
+        snapshot.battery_voltage_v = vehicle.battery_voltage_v
+        snapshot.battery_maximum_v = vehicle.maximum_voltage_v
+        snapshot.battery_ready = vehicle.ready
+        snapshot.battery_age_s = now - vehicle.taken_at
+        snapshot.contactors_commanded = self.contactors.is_commanded
+        snapshot.contactors_closed = inputs.contactors.closed
+        snapshot.contactors_valid = inputs.contactors.valid
+        snapshot.contactors_age_s = now - inputs.contactors.taken_at
+        snapshot.contactor_fault = self.contactors.fault
+        snapshot.emergency_stop = False
+        snapshot.hardware_tripped = inputs.chain_open
+        return snapshot
+
+    def _report(self, now: float) -> list[Output]:
+        if self._inputs is None:
+            return []
+        report, last = self._inputs.vehicle, self._reported
+        same = (
+            last is not None
+            and now - self._reported_at < REPORT_S
+            and last.contactors_closed is report.contactors_closed
+            and last.ready is report.ready
+            and abs(last.inlet_voltage_v - report.inlet_voltage_v) < 0.1
+            and abs(last.inlet_current_a - report.inlet_current_a) < 0.1
+        )
+        if same:
+            return []
+        self._reported, self._reported_at = report, now
+        return [report]
+
+    def _reset(self, item: ResetRequest, now: float) -> list[Output]:
+        self.interlock.receive_signal(item)
+        return [] if self.pilot.state.plugged else self.contactors.reset(now)
