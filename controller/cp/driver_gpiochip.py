@@ -27,8 +27,8 @@ BUFFER_EVENTS = 1024
 MARGIN_S = 0.0005
 """From an interrupt to its event in the buffer, with room for a busy real-time kernel."""
 RETRY_S = 1.0
-DOUBTS = 2
-"""Reads in a row that show another level than the last event: then an event was lost."""
+DOUBT_S = 0.008
+"""The line shows another level than the last event for this long: then an event was lost."""
 
 
 def load_gpiod() -> Any:  # noqa: ANN401 - the package is optional
@@ -84,7 +84,7 @@ class GpiochipEdges:
         self._reason = ""
         self._retry_at = -inf
         self._seqno: int | None = None
-        self._doubts = 0
+        self._doubted_since: float | None = None
         self._heard_at = -inf
         self._open()
 
@@ -95,7 +95,7 @@ class GpiochipEdges:
         try:
             newest_at = self._drain()
             self._heard_at = max(newest_at, now - MARGIN_S, self._heard_at)
-            self.meter.quiet(self._level_in_doubt(newest_at > -inf), self._heard_at * 1e6)
+            self.meter.quiet(self._level_in_doubt(newest_at > -inf, now), self._heard_at * 1e6)
         except OSError as error:
             self._fail(now, error)
         return self.meter.timing(), self._heard_at
@@ -136,7 +136,7 @@ class GpiochipEdges:
             self.meter.level_unknown()
         except (OSError, ValueError) as error:
             raise PortError(f"{self._chip}, GPIO {self._gpio}: {self._advice(error)}") from error
-        self._reason, self._seqno, self._doubts = "", None, 0
+        self._reason, self._seqno, self._doubted_since = "", None, None
 
     def _advice(self, error: Exception) -> str:
         code = error.errno if isinstance(error, OSError) else None
@@ -177,11 +177,15 @@ class GpiochipEdges:
                 break
         return newest_ns * 1e-9
 
-    def _level_in_doubt(self, had_events: bool) -> int | None:
+    def _level_in_doubt(self, had_events: bool, now: float) -> int | None:
         """Read the level where no event tells it, or where it may contradict the last one."""
         if had_events and self.meter.level is not None:
-            self._doubts = 0
+            self._doubted_since = None
             return None
         level = int(self._request.get_value(self._gpio) is self._gpiod.line.Value.ACTIVE)
-        self._doubts = self._doubts + 1 if level != self.meter.level else 0
-        return level if self._doubts >= DOUBTS or self.meter.level is None else None
+        if self.meter.level is None or level == self.meter.level:
+            self._doubted_since = None
+            return level
+        if self._doubted_since is None:
+            self._doubted_since = now
+        return level if now - self._doubted_since >= DOUBT_S else None
