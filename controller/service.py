@@ -15,7 +15,7 @@ from controller.errors import ConfigError
 from controller.ipc_door import Door
 from controller.loop import MonotonicClock, PreciseClock, become_realtime
 from controller.realtime_ac import ChargerCore, charger_realtime
-from controller.realtime_pev import PevRealtime
+from controller.realtime_pev import PevRealtime, vehicle_realtime
 from controller.service_realtime import RealtimeService
 from controller.signals import REQUESTS
 
@@ -161,7 +161,7 @@ def core_of(config: ChargerConfig | CarConfig) -> ChargerCore | PevRealtime:
     """Return the realtime core that this configuration asks for."""
     if isinstance(config, ChargerConfig):
         return charger_realtime(config)
-    return PevRealtime()
+    return vehicle_realtime(config)
 
 
 def _check_period(config: ChargerConfig | CarConfig) -> None:
