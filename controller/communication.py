@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from controller.cp.wake import WakeUp
 from controller.plc.modem import Modem
-from controller.router import Router, earliest
+from controller.router import Router
 from controller.signals import (
     REQUESTS,
     AnswerMeasured,
@@ -123,6 +123,7 @@ class Communication:
         )
         cores = (self.station, self.modem, self.slac, self.sdp, self.session, *self.others)
         self._cores = tuple(core for core in cores if core not in absent)
+        self._next_timers = tuple(core.next_timer for core in self._cores)
         self.heartbeat_s = HEARTBEAT_S
         self._sequence = 0
         self.heartbeat_at = 0.0
@@ -196,8 +197,12 @@ class Communication:
         return at, Heartbeat(self._sequence, self._phase)
 
     def _earliest_core(self) -> float:
-        at = earliest([core.next_timer() for core in self._cores])
-        return inf if at is None else at
+        best = inf
+        for next_timer in self._next_timers:
+            at = next_timer()
+            if at is not None and at < best:
+                best = at
+        return best
 
     def _finish(self, out: list[Output], now: float) -> list[Output]:
         """Add why the session is to end, and the heartbeat when due or the phase has changed."""
@@ -274,8 +279,12 @@ class PevCommunication(Communication):
     """The vehicle's."""
 
     def __init__(self, config: CarConfig, mac: bytes, rng: Callable[[int], bytes]) -> None:
-        self.with_modem = config.plc.modem != "none"
-        self.station = PevStation(slac=self.with_modem)
+        self.with_modem = config.plc.modem != "none" and config.car.digital
+        self.station = PevStation(
+            slac=self.with_modem,
+            digital=config.car.digital,
+            target_soc_percent=config.car.target_soc_percent,
+        )
         self.modem = Modem(mac)
         self.slac = PevSlac(mac, rng, Policy(config.slac.matching))
         self.sdp = SdpClient()
@@ -291,8 +300,8 @@ class PevCommunication(Communication):
         super().__init__(
             {
                 InletPilotChanged: (self.session, self.station, self.wake),
-                InletReport: (self.session,),
-                InterlockReport: (self.session,),
+                InletReport: (self.session, self.station),
+                InterlockReport: (self.session, self.station),
                 **shared_routes(self),
                 SeccDiscovered: (self.session,),
                 SdpFailed: (self.station,),

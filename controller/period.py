@@ -22,6 +22,9 @@ NS = 1_000_000_000
 WAKE_UP = "the machine, which woke it late"
 """Culprit of an overrun in which no section took as long as the wake-up was late."""
 
+HALFWAY = "what runs half way"
+"""Culprit of an overrun: what is called in the middle of a period."""
+
 
 class PeriodClock(Protocol):
     """What keeps the time of a period, in whole nanoseconds of the monotonic clock."""
@@ -82,8 +85,12 @@ class PeriodLoop:
         period_s: float,
         sections: Sequence[tuple[str, Callable[[float], object]]],
         clock: PeriodClock,
+        halfway: Callable[[float], object] | None = None,
     ) -> None:
-        """`sections` are (name, what runs with the time in seconds)."""
+        """`sections` are (name, what runs with the time in seconds).
+
+        `halfway` runs half a period after the instant, or after the sections if they took longer.
+        """
         self.period_ns = round(period_s * NS)
         self.lateness = Lateness()
         self.periods = 0
@@ -94,6 +101,7 @@ class PeriodLoop:
         self.culprit = ""
         """What took longest in the last of them, and how long; empty while there was none."""
         self._sections = tuple(sections)
+        self._halfway = halfway
         self._clock = clock
         self._due_ns = 0
         self._running = False
@@ -127,6 +135,12 @@ class PeriodLoop:
             began_ns, at_ns = at_ns, clock.now_ns()
             if at_ns - began_ns > longest_ns:
                 longest, longest_ns = name, at_ns - began_ns
+        if self._halfway is not None and clock.sleep_until(due_ns + self.period_ns // 2):
+            began_ns = clock.now_ns()
+            self._halfway(began_ns / NS)
+            at_ns = clock.now_ns()
+            if at_ns - began_ns > longest_ns:
+                longest, longest_ns = HALFWAY, at_ns - began_ns
         self.periods += 1
         self._due_ns = due_ns + self.period_ns
         if at_ns >= self._due_ns:

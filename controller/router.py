@@ -40,12 +40,13 @@ class Router:
 
     def dispatch(self, outputs: list[Output], now: float) -> list[Output]:
         """Pass outputs on until none is left; returns all of them."""
-        done = 0
-        while done < len(outputs):
-            output = outputs[done]
-            done += 1
-            for core in self._routes.get(type(output), ()):
-                outputs.extend(core.receive_signal(output, now))
-            if done > self.LIMIT:
+        routes = self._routes
+        for done, output in enumerate(outputs):  # which grows meanwhile
+            cores = routes.get(type(output))
+            if cores is None:
+                continue
+            for core in cores:
+                outputs += core.receive_signal(output, now)
+            if done >= self.LIMIT:
                 raise ControllerError(f"cores answer each other without end: {output!r}")
         return outputs

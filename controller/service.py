@@ -15,7 +15,7 @@ from controller.errors import ConfigError
 from controller.ipc_door import Door
 from controller.loop import MonotonicClock, PreciseClock, become_realtime
 from controller.realtime_ac import ChargerCore, charger_realtime
-from controller.realtime_pev import PevRealtime
+from controller.realtime_pev import PevRealtime, vehicle_realtime
 from controller.service_realtime import RealtimeService
 from controller.signals import REQUESTS
 
@@ -107,12 +107,10 @@ def run_communication(args: argparse.Namespace) -> int:
 
 def run_realtime(args: argparse.Namespace) -> int:
     """Run the hard-timed half until SIGTERM."""
+    from controller.hardware import open_hardware
+
     side, config = side_of(args)
-    return serve_realtime(side, config, _open_hardware)
-
-
-def _open_hardware(config: ChargerConfig | CarConfig, side: str) -> Hardware:
-    raise ConfigError(f"{side}: there are no drivers for real hardware yet")
+    return serve_realtime(side, config, open_hardware)
 
 
 def serve_realtime(
@@ -163,7 +161,7 @@ def core_of(config: ChargerConfig | CarConfig) -> ChargerCore | PevRealtime:
     """Return the realtime core that this configuration asks for."""
     if isinstance(config, ChargerConfig):
         return charger_realtime(config)
-    return PevRealtime()
+    return vehicle_realtime(config)
 
 
 def _check_period(config: ChargerConfig | CarConfig) -> None:

@@ -26,6 +26,7 @@ from controller.driver_journal import ERROR, NOTICE, WARNING
 from controller.errors import WireError
 from controller.loop import Node
 from controller.period import PeriodLoop
+from controller.port import MidPeriod
 from controller.recorder import CYCLIC, Backlog, Recorder
 from controller.signals import (
     InterlockReport,
@@ -76,7 +77,8 @@ class RealtimeService:
     ) -> None:
         """`side` is evse or pev; `watchdog` restarts the machine (none: nobody does)."""
         self.core = core
-        self.loop = PeriodLoop(period_s, self._sections(), clock)
+        halfway = hardware.mid_period if isinstance(hardware, MidPeriod) else None
+        self.loop = PeriodLoop(period_s, self._sections(), clock, halfway)
         self.node = Node(f"{side}.realtime", core, self._carry_out, Recorder(self._record))
         self._hardware = hardware
         self._door = door

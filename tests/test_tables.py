@@ -142,6 +142,7 @@ def rules(contract: str, key: str) -> set[str]:
 MACHINE = {
     "controller.child",
     "controller.exi_tool",
+    "controller.hardware",
     "controller.ipc",
     "controller.ipc_door",
     "controller.listen",

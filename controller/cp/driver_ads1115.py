@@ -1,7 +1,7 @@
 """ADS1115 behind the peak detectors, over I2C: one conversion after the other, none waited for.
 
 A conversion takes 1.2 ms. `step` fetches the one that is ready and starts the next: high, low,
-high, low, and after every twentieth pair the slow inputs. Called twice in a period of 5 ms (at its
+high, low, and after every tenth pair the slow inputs. Called twice in a period of 5 ms (at its
 start and in its middle) both levels are new in every period, the older one 5 ms old when it is
 read; called once, in every second one, 10 ms old. A word read and a word written take 0.2 ms at 400
 kHz, the bus clock to choose (`dtparam=i2c_arm_baudrate=400000`), and 0.9 ms at 100 kHz.
@@ -45,7 +45,7 @@ COMPARATOR_OFF = 0x0003
 FULL_SCALE_V = 4.096
 CONVERSION_S = 1.1 / 860 + 50e-6
 """The slowest chip (data sheet: +-10 %), and its waking up (25 us)."""
-PAIRS_BETWEEN_SLOW = 20
+PAIRS_BETWEEN_SLOW = 10
 CHECK_EVERY = 21
 """Conversions between two looks at the configuration; odd, so that each input has its turn."""
 TRUSTED = 2

@@ -150,6 +150,11 @@ class EdgeMeter:
         self._timing = None
 
     @property
+    def heard_at_us(self) -> float:
+        """Latest time, of whoever stamps, that news came of."""
+        return self._heard_us
+
+    @property
     def level(self) -> int | None:
         """After the latest edge; None while that is not known."""
         return self._level

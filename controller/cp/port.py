@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from controller.cp.edges import Timing
     from controller.signals import DutyCycle, InletSample, PilotSample
 
 
@@ -61,6 +62,22 @@ class LevelPort(Protocol):
 
     def read(self, now: float) -> PilotSample:
         """Return the latest pair of levels; `taken_at` is that of the older one."""
+
+
+class EdgePort(Protocol):
+    """Who stamps the edges of the vehicle's pilot."""
+
+    def read(self, now: float) -> tuple[Timing, float]:
+        """Return the latest measurement, and until when (own time) it is known to hold."""
+
+    def problem(self) -> str:
+        """Why nothing is heard; empty when all is well."""
+
+    def fileno(self) -> int:
+        """Return a descriptor that becomes readable with an edge; -1 while there is none."""
+
+    def close(self) -> None:
+        """Give the line back."""
 
 
 class EvsePilotPort(Protocol):

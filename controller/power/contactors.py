@@ -85,6 +85,8 @@ class S(Enum):
 
 
 ENERGISED = [S.CLOSING, S.CLOSED]
+# Read every period: members of an enum take time to find.
+_OPEN, _CLOSING, _CLOSED, _OPENING, _FAULT = S.OPEN, S.CLOSING, S.CLOSED, S.OPENING, S.FAULT
 
 TABLE = [
     row("drop", ENERGISED, S.OPENING, (), "open_coils"),  # permit or request gone
@@ -153,7 +155,7 @@ class Contactors(TableMachine):
     @property
     def is_commanded(self) -> bool:
         """Whether the coils are energised."""
-        return self.state is S.CLOSED or self.state is S.CLOSING
+        return self.state is _CLOSED or self.state is _CLOSING
 
     @property
     def is_closed(self) -> bool:
@@ -200,10 +202,13 @@ class Contactors(TableMachine):
 
     def next_timer(self) -> float | None:
         """When a feedback is due, or a permit runs out."""
-        at, permits = self._deadline_at, self._permits
-        if permits is None or not self.is_commanded or not isfinite(permits.expires_at):
+        at, permits, state = self._deadline_at, self._permits, self.state
+        if permits is None or not (state is _CLOSED or state is _CLOSING):
             return at
-        return permits.expires_at if at is None else min(at, permits.expires_at)
+        expires_at = permits.expires_at
+        if not isfinite(expires_at) or (at is not None and at < expires_at):
+            return at
+        return expires_at
 
     def handle_timer(self, now: float) -> list[Output]:
         """Open without permit, fault without feedback."""
@@ -234,7 +239,7 @@ class Contactors(TableMachine):
         self.now = now
         state, permits = self.state, self._permits
         if (
-            state is S.CLOSED
+            state is _CLOSED
             and self._feedback_closed
             and self.wanted
             and permits is not None
@@ -242,9 +247,9 @@ class Contactors(TableMachine):
             and now < permits.expires_at
         ):
             return []  # as it should be, period by period
-        if state is S.OPEN:
+        if state is _OPEN:
             self._step_open(now)
-        elif state is not S.FAULT:
+        elif state is not _FAULT:
             self._step_moving(state, now)
         if not self.out:
             return []

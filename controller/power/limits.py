@@ -117,14 +117,18 @@ def clamp(
     of the envelope; before there is a voltage, by the target. A target below the lowest voltage
     stays: the supply does what it can.
     """
-    voltage = min(voltage_v, envelope.maximum_voltage_v)
-    current = min(current_a, envelope.maximum_current_a)
+    voltage, current = voltage_v, current_a
+    if envelope.maximum_voltage_v < voltage:
+        voltage = envelope.maximum_voltage_v
+    if envelope.maximum_current_a < current:
+        current = envelope.maximum_current_a
     divisor = measured_v if measured_v > SAFE_VOLTAGE_V else voltage
-    divisor = max(divisor, envelope.minimum_voltage_v)
+    if envelope.minimum_voltage_v > divisor:
+        divisor = envelope.minimum_voltage_v
     by_power = envelope.maximum_power_w / divisor if divisor > 0.0 else current
     return Clamped(
         voltage_v=voltage,
-        current_a=min(current, by_power),
+        current_a=by_power if by_power < current else current,
         voltage_limited=voltage < voltage_v,
         current_limited=current < current_a,
         power_limited=by_power < current,
@@ -133,7 +137,9 @@ def clamp(
 
 def ramped(current_a: float, target_a: float, elapsed_s: float) -> float:
     """Move a set-point towards its target at the permitted rate."""
-    if target_a >= current_a:
+    if target_a == current_a:
+        return target_a
+    if target_a > current_a:
         return min(target_a, current_a + RAMP_UP_A_PER_S * elapsed_s)
     return max(target_a, current_a - RAMP_DOWN_A_PER_S * elapsed_s)
 

@@ -57,3 +57,30 @@ class VehiclePort(Protocol):
 
     def read(self, now: float) -> InletReport:
         """Latest values; `ready=False` when the battery does not allow charging."""
+
+
+class GpioPort(Protocol):
+    """Inputs and outputs of the header, as levels of GPIO 0 to 31.
+
+    Outputs start inactive, and are inactive again after the part was away, until commanded anew.
+    None of the calls raises while running.
+    """
+
+    def step(self, now: float) -> None:
+        """Read all inputs at once; drive what could not be driven before."""
+
+    def levels(self) -> int:
+        """Bit n: level of GPIO n when it was read last."""
+
+    @property
+    def read_at(self) -> float:
+        """When that was; minus infinity before the first time."""
+
+    def set(self, gpio: int, level: bool) -> None:
+        """Drive an output; kept until told otherwise."""
+
+    def problem(self) -> str:
+        """Why inputs are old or outputs are not as told; empty when all is well."""
+
+    def close(self) -> None:
+        """Give the pins back, outputs inactive."""

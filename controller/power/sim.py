@@ -65,8 +65,11 @@ class SimContactors:
         """Let time pass."""
         if now > self._now:
             self._now = now
-        if now < self.moves_at:
-            return
+        if now >= self.moves_at:
+            self._follow()
+
+    def _follow(self) -> None:
+        """Let the contacts do what the coils say."""
         self.moves_at = inf
         blocked = self.stuck_open if self.commanded else self.welded
         if not blocked and self.is_closed is not self.commanded:
@@ -169,15 +172,19 @@ class DcCircuit:
         hears = self.now - self.heard_at <= self.self_off_s
         if not (setpoint.on and self.enabled and hears):
             return 0.0, 0.0, False
-        voltage = min(setpoint.voltage_v, envelope.maximum_voltage_v) + self.over_voltage_v
-        return voltage, min(setpoint.current_a, envelope.maximum_current_a), True
+        voltage_v, current_a = setpoint.voltage_v, setpoint.current_a
+        if voltage_v > envelope.maximum_voltage_v:
+            voltage_v = envelope.maximum_voltage_v
+        if current_a > envelope.maximum_current_a:
+            current_a = envelope.maximum_current_a
+        return voltage_v + self.over_voltage_v, current_a, True
 
     def _run(self, until: float) -> None:
         assert self.now is not None
         elapsed_s = until - self.now
         if elapsed_s <= 0.0:
             return
-        if self.is_linked:
+        if self.evse_contactors.is_closed and self.inlet_contactors.is_closed:
             self._run_linked(elapsed_s)
         else:
             self._run_unloaded(elapsed_s)
@@ -185,9 +192,9 @@ class DcCircuit:
 
     def _run_linked(self, elapsed_s: float) -> None:
         voltage_v, current_a, on = self._effective()
-        battery = self.battery
+        battery, cable_ohm = self.battery, self.cable_ohm
         open_v = battery.open_voltage_v
-        resistance = battery.resistance_ohm + self.cable_ohm
+        resistance = battery.resistance_ohm + cable_ohm
         target_a = 0.0
         if on:
             by_voltage = (voltage_v - open_v) / resistance
@@ -205,10 +212,10 @@ class DcCircuit:
         self.current_a = end_a
         mean_a = charge_as / elapsed_s
         terminal_v = open_v + mean_a * battery.resistance_ohm
-        self.energy_wh += (terminal_v + mean_a * self.cable_ohm) * charge_as / 3600.0
+        self.energy_wh += (terminal_v + mean_a * cable_ohm) * charge_as / 3600.0
         battery.charge(charge_as)
         self.inlet_voltage_v = battery.open_voltage_v + end_a * battery.resistance_ohm
-        self.voltage_v = self.inlet_voltage_v + end_a * self.cable_ohm
+        self.voltage_v = self.inlet_voltage_v + end_a * cable_ohm
 
     def _run_unloaded(self, elapsed_s: float) -> None:
         voltage_v, current_a, on = self._effective()
@@ -267,9 +274,10 @@ class SimPowerModule:
         circuit.advance(now)
         if circuit.silent:
             return OutputReading(0.0, 0.0, now, valid=False)
+        noise = self._noise
         return OutputReading(
-            circuit.voltage_v + next(self._noise) * self._noise_v,
-            circuit.current_a + next(self._noise) * self._noise_a,
+            circuit.voltage_v + next(noise) * self._noise_v,
+            circuit.current_a + next(noise) * self._noise_a,
             now,
         )
 
@@ -364,9 +372,10 @@ class SimVehicle:
         circuit = self.circuit
         circuit.advance(now)
         battery = circuit.battery
-        linked = circuit.is_linked
+        closed = circuit.inlet_contactors.is_closed
+        linked = closed and circuit.evse_contactors.is_closed
         current_a = circuit.current_a if linked else 0.0
-        self._report = InletReport(
+        self._report = report = InletReport(
             inlet_voltage_v=circuit.inlet_voltage_v,
             inlet_current_a=current_a,
             battery_voltage_v=battery.open_voltage_v + current_a * battery.resistance_ohm,
@@ -375,10 +384,10 @@ class SimVehicle:
             maximum_current_a=battery.maximum_current_a,
             target_voltage_v=battery.target_voltage_v,
             target_current_a=battery.accepted_current_a,
-            contactors_closed=circuit.inlet_contactors.is_closed,
+            contactors_closed=closed,
             ready=not self.fault,
             taken_at=now,
             energy_capacity_wh=battery.capacity_wh,
             maximum_power_w=battery.maximum_power_w,
         )
-        return self._report
+        return report

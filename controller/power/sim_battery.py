@@ -91,11 +91,14 @@ class SimBattery:
     @property
     def accepted_current_a(self) -> float:
         """What the battery accepts at its state of charge."""
-        return min(self.maximum_current_a, self._charging(self.soc_percent))
+        accepted_a = self._charging(self.soc_percent)
+        return accepted_a if accepted_a < self.maximum_current_a else self.maximum_current_a
 
     def charge(self, charge_as: float) -> None:
         """Add a charge in ampere-seconds."""
         if charge_as == 0.0:
             return
-        self.soc_percent = min(100.0, self.soc_percent + charge_as * self._percent_per_as)
-        self.open_voltage_v = self._open_voltage(self.soc_percent)
+        soc_percent = self.soc_percent + charge_as * self._percent_per_as
+        self.soc_percent = soc_percent = soc_percent if soc_percent < 100.0 else 100.0
+        open_voltage = self._open_voltage
+        self.open_voltage_v = open_voltage(soc_percent)

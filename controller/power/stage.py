@@ -53,6 +53,14 @@ from controller.signals import (
 )
 
 _OFF = SetOutput(0.0, 0.0, False)
+# What is read every period lies in names of this module: members of an enum take time to find.
+_CHARGE, _STOPPING, _PRE_CHARGE, _IS_OFF, _ABORTED = (
+    S.CHARGE,
+    S.STOPPING,
+    S.PRE_CHARGE,
+    S.OFF,
+    S.ABORTED,
+)
 REPORTED_DIFFERENCE = 0.5
 """Volts and amperes that are reported at once; less is the noise of a measurement."""
 
@@ -172,16 +180,20 @@ class PowerStage(TableMachine):
 
     def next_timer(self) -> float | None:
         """When something is due: a deadline, the end of the permit, or the next set-point."""
-        on, deadline_at = self.setpoint.on, self._deadline_at
+        setpoint, deadline_at, permits = self.setpoint, self._deadline_at, self._permits
         wait_s = limits.SETPOINT_OFF_PERIOD_S
-        if on:
-            ramping = not self.setpoint.current_a == self._current_a == self.clamped.current_a
+        if setpoint.on:
+            ramping = not setpoint.current_a == self._current_a == self.clamped.current_a
             wait_s = limits.SETPOINT_RAMP_PERIOD_S if ramping else limits.SETPOINT_PERIOD_S
-        due = max(0.0, self._sent_at + wait_s, self._ramp_at + limits.RAMP_STEP_S)
+        due, step_at = self._sent_at + wait_s, self._ramp_at + limits.RAMP_STEP_S
+        if due < step_at:
+            due = step_at
+        if due < 0.0:
+            due = 0.0
         if deadline_at is not None and deadline_at < due:
             due = deadline_at
-        if on and self._permits is not None and self._permits.expires_at < due:
-            due = self._permits.expires_at
+        if setpoint.on and permits is not None and permits.expires_at < due:
+            due = permits.expires_at
         return due
 
     def handle_timer(self, now: float) -> list[Output]:
@@ -311,9 +323,9 @@ class PowerStage(TableMachine):
         state = self.state
         if state in ENERGISED and not self._may_energise(now):
             self._fire("permit_lost", self._permit_reason(now))
-        elif state is S.CHARGE and self._contactors_closed:
+        elif state is _CHARGE and self._contactors_closed:
             pass  # follows the vehicle, and has no deadline
-        elif state is not S.OFF and state is not S.ABORTED:
+        elif state is not _IS_OFF and state is not _ABORTED:
             self._step_busy(state, now)
         self._send_setpoint(now)
         return self.drain() if self.out else []
@@ -359,8 +371,7 @@ class PowerStage(TableMachine):
     # --- the set-point --------------------------------------------------------------------------
 
     def _send_setpoint(self, now: float) -> None:
-        wanted = self._wanted_setpoint(now)
-        last = self.setpoint
+        wanted, last = self._wanted_setpoint(now), self.setpoint
         urgent = wanted.on is not last.on or wanted.voltage_v != last.voltage_v
         if not urgent:
             wait_s = limits.SETPOINT_PERIOD_S if wanted.on else limits.SETPOINT_OFF_PERIOD_S
@@ -375,33 +386,36 @@ class PowerStage(TableMachine):
             self.out.append(wanted)
 
     def _wanted_setpoint(self, now: float) -> SetOutput:
-        elapsed_s, self._ramp_at = max(0.0, now - self._ramp_at), now
-        if self.state not in ENERGISED or not self._may_energise(now):
+        elapsed_s, self._ramp_at = now - self._ramp_at, now
+        state = self.state
+        if state not in ENERGISED or not self._may_energise(now):
             self._current_a, self.clamped = 0.0, NOTHING
             return _OFF
         reading = self._fresh_reading(now)
         measured_v = reading.voltage_v if reading else 0.0
-        self.clamped = self._target(measured_v)
-        if self.state in (S.CHARGE, S.STOPPING):
-            if self.state is S.STOPPING and reading is not None:
+        self.clamped = clamped = self._target(measured_v)
+        current_a = clamped.current_a
+        if state is _CHARGE or state is _STOPPING:
+            if state is _STOPPING and reading is not None:
                 self._current_a = min(self._current_a, max(0.0, reading.current_a))
-            self._current_a = limits.ramped(self._current_a, self.clamped.current_a, elapsed_s)
-        else:
-            self._current_a = self.clamped.current_a
-        return SetOutput(self.clamped.voltage_v, self._current_a, True)
+            current_a = limits.ramped(self._current_a, current_a, max(0.0, elapsed_s))
+        self._current_a = current_a
+        return SetOutput(clamped.voltage_v, current_a, True)
 
     def _target(self, measured_v: float) -> Clamped:
-        if self.state in TESTING:
+        state, request = self.state, self.request
+        if state in TESTING:
             return limits.clamp(
                 self._test_voltage_v(), limits.CABLE_CHECK_CURRENT_A, self.envelope, measured_v
             )
-        if self.state is S.STOPPING:
+        if state is _STOPPING:
             return Clamped(self.setpoint.voltage_v, 0.0)
-        current_a = self.request.current_a
-        if self.state is S.PRE_CHARGE:
+        current_a, voltage_v = request.current_a, request.voltage_v
+        if state is _PRE_CHARGE:
             current_a = limits.PRE_CHARGE_CURRENT_A
-        maximum_v = self.request.vehicle_maximum_voltage_v or inf
-        voltage_v = min(self.request.voltage_v, maximum_v)
+        maximum_v = request.vehicle_maximum_voltage_v
+        if 0.0 < maximum_v < voltage_v:
+            voltage_v = maximum_v
         return limits.clamp(voltage_v, current_a, self.envelope, measured_v)
 
     def _test_voltage_v(self) -> float:

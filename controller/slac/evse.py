@@ -140,12 +140,14 @@ class EvseSlac(SlacCore):
             EvseRun(mac, fallback_profile, self.toggles, receive_path_db) for _ in range(RUNS)
         ]
         self._deadline_at = 0.0  # the first handle_timer sets the first key
+        self._next_at: float | None = None
+        self._next_known = False
 
     # --- verbs ---
 
     def receive_frame(self, frame: bytes, now: float) -> list[Output]:
         """Take a frame from the link; frames of foreign runs are ignored."""
-        self.now = now
+        self.now, self._next_known = now, False
         rx = self.accept(frame)
         if rx is None:
             return self.drain()
@@ -167,7 +169,7 @@ class EvseSlac(SlacCore):
 
     def receive_signal(self, signal: Output, now: float) -> list[Output]:
         """Take StartSlac, StopSlac, the pilot, and what the modem core and its link report."""
-        self.now = now
+        self.now, self._next_known = now, False
         match signal:
             case StartSlac():
                 self._asked = 0
@@ -195,7 +197,7 @@ class EvseSlac(SlacCore):
     def handle_timer(self, now: float) -> list[Output]:
         """Let the deadlines of the state, of the runs and of the map pass."""
         self.out = super().handle_timer(now)
-        self.now = now
+        self.now, self._next_known = now, False
         for run in self.runs:
             self.out.extend(run.handle_timer(now))
         self.out.extend(self.map.handle_timer(now))
@@ -205,10 +207,13 @@ class EvseSlac(SlacCore):
 
     def next_timer(self) -> float | None:
         """Earliest deadline of the state, of the runs, of the map and of who asked."""
-        times = [run.next_timer() for run in self.runs]
-        return earliest(
-            [self._deadline_at, *times, self.map.next_timer(), self.askers.next_timer()]
-        )
+        if not self._next_known:  # it is asked for far more often than anything happens here
+            self._next_known = True
+            times = [run.next_timer() for run in self.runs]
+            self._next_at = earliest(
+                [self._deadline_at, *times, self.map.next_timer(), self.askers.next_timer()]
+            )
+        return self._next_at
 
     @property
     def phase(self) -> str:

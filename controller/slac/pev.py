@@ -180,7 +180,7 @@ class PevSlac(SlacCore):
 
     def next_timer(self) -> float | None:
         """Earliest deadline of the state and of the map."""
-        at, map_at = super().next_timer(), self.map.next_timer()
+        at, map_at = self._deadline_at, self.map.next_timer()
         if at is None or (map_at is not None and map_at < at):
             return map_at
         return at

@@ -91,12 +91,12 @@ def test_once_a_period_they_are_new_in_every_second_one() -> None:
     assert max(ages) == pytest.approx(2 * PERIOD_S)
 
 
-def test_slow_inputs_come_in_pairs_five_times_a_second_and_hold_up_nothing() -> None:
-    order = list(itertools.islice(rota((0, 1), (2, 3)), 84))
+def test_slow_inputs_come_in_pairs_and_rarely() -> None:
+    order = list(itertools.islice(rota((0, 1), (2, 3)), 44))
     assert order[:4] == [0, 1, 0, 1]
-    assert order[40:44] == [2, 3, 0, 1]
+    assert order[20:24] == [2, 3, 0, 1]
     assert order.count(2) == order.count(3) == 2
-    assert list(itertools.islice(rota((0, 1), (2,)), 42))[-2:] == [2, 2]
+    assert list(itertools.islice(rota((0, 1), (2,)), 22))[-2:] == [2, 2]
     assert set(itertools.islice(rota((0, 1), ()), 100)) == {0, 1}
 
 

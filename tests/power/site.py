@@ -55,6 +55,7 @@ class Site:
         return Snapshot(
             now=now,
             pilot=self.pilot,
+            pilot_power_s=1.0,
             pilot_age_s=0.0,
             diode_ok=True,
             heartbeat_age_s=0.0 if self.heartbeat_at is None else now - self.heartbeat_at,

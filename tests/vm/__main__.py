@@ -45,14 +45,15 @@ mount -t tmpfs -o mode=755 run run; mount -t configfs configfs sys/kernel/config
 mkdir -p dev/pts dev/shm lib/modules/{version} mnt/old
 mount -t devpts -o ptmxmode=666 pts dev/pts; mount -t tmpfs shm dev/shm
 mount --bind {modules} lib/modules/{version}
-insmod {gpio_sim}
+insmod {built}/gpio-sim-oot.ko
 # gpiozero asks /proc/cpuinfo which Pi it runs on; this is a 4B.
 (cat /proc/cpuinfo; printf 'Revision\\t: c03114\\n') > run/cpuinfo
 mount --bind run/cpuinfo proc/cpuinfo
 pivot_root . mnt/old
 ip link set lo up
 cd /
-CCS_VM=1 PYTHONPATH={site} PYTHONDONTWRITEBYTECODE=1 chroot . /bin/bash -c 'cd {root} && {command}'
+export CCS_VM={built} PYTHONPATH={site} PYTHONDONTWRITEBYTECODE=1
+chroot . /bin/bash -c 'cd {root} && {command}'
 echo "VM-STATUS $?"
 exec /bin/busybox poweroff -f
 """
@@ -114,7 +115,7 @@ def boot(kernel: Kernel, site: Path, command: str) -> int:
             BOOT.format(
                 version=kernel.version,
                 modules=kernel.modules,
-                gpio_sim=kernel.gpio_sim,
+                built=kernel.built,
                 root=ROOT,
                 site=site,
                 command=command,

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from smbus2 import SMBus
 
 from tests.vm.parts import GpioSim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-INSIDE = os.environ.get("CCS_VM") == "1"
+BUILT = os.environ.get("CCS_VM", "")
+"""Inside: the folder of the modules that were built for this kernel."""
+PRESCALE, PRESCALE_AFTER_RESET = 0xFE, 0x1E
+"""Of a PCA9685 (data sheet): without it the kernel takes the chip for one that runs too fast."""
 GPIO_LINES = 54
 GPIO_LABEL = "pinctrl-bcm2711"
 """The label by which lgpio and gpiozero know the header of a Pi 4."""
@@ -24,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs the machine; what prepares it is tested outside, too."""
     here = Path(__file__).parent
     for item in items:
-        if not INSIDE and here in item.path.parents and "outside" not in item.keywords:
+        if not BUILT and here in item.path.parents and "outside" not in item.keywords:
             item.add_marker(pytest.mark.skip(reason="inside the small VM only: make vm-test"))
 
 
@@ -50,11 +54,29 @@ def gpio() -> Iterator[GpioSim]:
 def i2c_bus() -> int:
     """Number of an I2C bus with a register file at the ADC's address."""
     load("i2c-dev")
-    load("i2c-stub", "chip_addr=0x48,0x49")
+    load("i2c-stub", "chip_addr=0x40,0x48,0x49")
     for bus in Path("/sys/bus/i2c/devices").glob("i2c-*"):
         if "stub" in (bus / "name").read_text().lower():
             return int(bus.name.removeprefix("i2c-"))
     raise AssertionError("no bus of i2c-stub")
+
+
+@pytest.fixture(scope="session")
+def pwm_chip(i2c_bus: int) -> Path:
+    """A PWM chip in /sys/class/pwm: a PCA9685 on the bus of i2c-stub."""
+    load("regmap-i2c")
+    subprocess.run(["insmod", f"{BUILT}/pwm-pca9685.ko"], check=True)
+    with SMBus(i2c_bus) as bus:
+        bus.write_byte_data(0x40, PRESCALE, PRESCALE_AFTER_RESET)
+    attach(i2c_bus, "pca9685", 0x40)
+    return next(Path("/sys/class/pwm").glob("pwmchip*"))
+
+
+def attach(bus: int, driver: str, address: int) -> Path:
+    """Let a driver of the kernel take a chip; returns the device's folder."""
+    folder = Path(f"/sys/bus/i2c/devices/i2c-{bus}")
+    (folder / "new_device").write_text(f"{driver} {address:#04x}")
+    return folder / f"{bus}-{address:04x}"
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
-"""Debian's real-time kernel, made ready to boot in qemu: fetched, unpacked, gpio-sim added.
+"""Debian's real-time kernel, made ready to boot in qemu: fetched, unpacked, two drivers added.
 
-Debian's kernel has I2C, CAN, IIO, watchdog and PREEMPT_RT, but no gpio-sim. Its source is Debian's,
-too: two files are taken from the source package and built as a module against the kernel's headers
-(seconds). Everything is kept under ~/.cache/ccs-pilot and made once per kernel version.
+Debian's kernel has I2C, CAN, IIO, watchdog and PREEMPT_RT, but no gpio-sim and no PWM that could be
+there without a chip. Their sources are Debian's, too: a few files are taken from the source package
+and built as modules against the kernel's headers (seconds). The PWM is a PCA9685, which is content
+with the register file of i2c-stub. All is kept under ~/.cache/ccs-pilot, once per kernel version.
 """
 
 from __future__ import annotations
@@ -22,7 +23,16 @@ from typing import IO
 
 META_PACKAGE = "linux-image-rt-amd64"
 TOOLS = ("qemu-system-x86", "busybox-static", "cpio", "kmod", "xz-utils", "make", "gcc")
-FROM_SOURCE = ("drivers/gpio/gpio-sim.c", "drivers/gpio/gpiolib.h", "kernel/irq/irq_sim.c")
+FROM_SOURCE = (
+    "drivers/gpio/gpio-sim.c",
+    "drivers/gpio/gpiolib.h",
+    "drivers/pwm/pwm-pca9685.c",
+    "kernel/irq/irq_sim.c",
+)
+KBUILD = """\
+obj-m := gpio-sim-oot.o pwm-pca9685.o
+gpio-sim-oot-y := gpio-sim.o irq_sim.o
+"""
 BOOT_MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay", "configfs")
 """Needed before the root is there; everything else is loaded from the kernel's folder, inside."""
 
@@ -65,9 +75,9 @@ class Kernel:
         return self.folder / "root" / "lib" / "modules" / self.version
 
     @property
-    def gpio_sim(self) -> Path:
-        """The module built here."""
-        return self.folder / "gpio-sim" / "gpio-sim-oot.ko"
+    def built(self) -> Path:
+        """Where the modules are that were built here."""
+        return self.folder / "built"
 
     @property
     def initramfs(self) -> Path:
@@ -96,7 +106,7 @@ def prepare(cache: Path) -> Kernel:
     kernel.folder.mkdir(parents=True)
     _install(f"linux-headers-{version}")
     _unpack(kernel)
-    _build_gpio_sim(kernel)
+    _build_modules(kernel)
     _build_initramfs(kernel)
     (kernel.folder / "ready").touch()
     return kernel
@@ -146,8 +156,8 @@ def _unpack(kernel: Kernel) -> None:
     run("depmod", "-b", str(kernel.folder / "root"), kernel.version)
 
 
-def _build_gpio_sim(kernel: Kernel) -> None:
-    folder = kernel.gpio_sim.parent
+def _build_modules(kernel: Kernel) -> None:
+    folder = kernel.built
     folder.mkdir()
     series = ".".join(kernel.version.split(".")[:2])
     package = _fetch(f"linux-source-{series}", kernel.folder)
@@ -159,15 +169,13 @@ def _build_gpio_sim(kernel: Kernel) -> None:
     irq_sim.write_text(
         text.replace("handle_simple_irq(irq_to_desc(irqnum))", "generic_handle_irq(irqnum)")
     )
-    (folder / "Kbuild").write_text(
-        "obj-m := gpio-sim-oot.o\ngpio-sim-oot-y := gpio-sim.o irq_sim.o\n"
-    )
+    (folder / "Kbuild").write_text(KBUILD)
     headers = f"/usr/src/linux-headers-{kernel.version}"
     run("make", "-s", "-C", headers, f"M={folder}", "modules")
 
 
 def _take_sources(package: Path, folder: Path) -> None:
-    """Read three files out of a 140 MB package, without unpacking the rest."""
+    """Read a few files out of a 140 MB package, without unpacking the rest."""
     wanted = set(FROM_SOURCE)
     reader = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE)
     with tarfile.open(fileobj=reader.stdout, mode="r|") as outer:
@@ -192,7 +200,7 @@ def _feed_and_pick(
 ) -> None:
     def feed() -> None:
         assert unpacker.stdin is not None
-        with contextlib.suppress(OSError):  # all three files were found: nobody reads on
+        with contextlib.suppress(OSError):  # all were found: nobody reads on
             shutil.copyfileobj(source, unpacker.stdin, 1 << 20)
             unpacker.stdin.close()
 
