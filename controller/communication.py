@@ -279,8 +279,12 @@ class PevCommunication(Communication):
     """The vehicle's."""
 
     def __init__(self, config: CarConfig, mac: bytes, rng: Callable[[int], bytes]) -> None:
-        self.with_modem = config.plc.modem != "none"
-        self.station = PevStation(slac=self.with_modem)
+        self.with_modem = config.plc.modem != "none" and config.car.digital
+        self.station = PevStation(
+            slac=self.with_modem,
+            digital=config.car.digital,
+            target_soc_percent=config.car.target_soc_percent,
+        )
         self.modem = Modem(mac)
         self.slac = PevSlac(mac, rng, Policy(config.slac.matching))
         self.sdp = SdpClient()
@@ -296,8 +300,8 @@ class PevCommunication(Communication):
         super().__init__(
             {
                 InletPilotChanged: (self.session, self.station, self.wake),
-                InletReport: (self.session,),
-                InterlockReport: (self.session,),
+                InletReport: (self.session, self.station),
+                InterlockReport: (self.session, self.station),
                 **shared_routes(self),
                 SeccDiscovered: (self.session,),
                 SdpFailed: (self.station,),

@@ -23,7 +23,9 @@ from controller.interlock_rules import (
     CHECKED_PHASES,
     CONTACTOR_DISAGREE_S,
     CONTACTOR_STALE_S,
+    HOLDING_FAULTS,
     PILOT_STALE_S,
+    UNPLUGGED,
     InterlockConfig,
     Judge,
     Rule,
@@ -49,15 +51,6 @@ if TYPE_CHECKING:
 PHASE_MISMATCH_S = 0.05
 """Own figure: heartbeat and request change phase in one message turn, not in the same instant."""
 
-UNPLUGGED = (ControlPilotState.A1, ControlPilotState.A2)
-HOLDING_FAULTS = (
-    PilotFault.SHORT,
-    PilotFault.RANGE,
-    PilotFault.SUPPLY,
-    PilotFault.DIODE,
-    PilotFault.NEGATIVE_SUPPLY,
-)
-"""Faults of the pilot that hold until the vehicle is unplugged (chargebyte's firmware)."""
 CLOSED_PHASES = (Phase.CHARGE, Phase.CABLE_CHECK, Phase.PRE_CHARGE, Phase.STOPPING)
 """The power phases, and stopping: the ramp down needs closed contactors to its end."""
 TRANSFER_PHASES = (Phase.CHARGE, Phase.PRE_CHARGE)

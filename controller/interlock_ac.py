@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
+from controller.cp.timing import BCB_LONGEST_S
 from controller.interlock_chain import COIL_SUPPLY, DEFECTS, HARDWARE, SELF_TEST
 from controller.interlock_rules import (
     CONTACTOR_DISAGREE_S,
     CONTACTOR_STALE_S,
+    HOLDING_FAULTS,
     PILOT_STALE_S,
+    UNPLUGGED,
     InterlockConfig,
     Judge,
     Rule,
@@ -31,6 +34,7 @@ from controller.signals import (
     InterlockReport,
     Permits,
     Phase,
+    PilotFault,
     ResetRequest,
 )
 
@@ -64,6 +68,9 @@ class AcSnapshot:
     now: float
     pilot: ControlPilotState | None = None
     pilot_age_s: float = inf
+    pilot_fault: PilotFault = PilotFault.NONE
+    pilot_power_s: float = -inf
+    """How long the vehicle has been in C or D."""
     diode_ok: bool = False
     heartbeat_age_s: float = inf
     believed_phase: Phase = Phase.IDLE
@@ -194,11 +201,22 @@ RULES: tuple[Rule[AcSnapshot], ...] = (
     LIVE,
     PHASES,
     CABLE,
+    Rule(
+        "pilot fault",
+        lambda s, _: s.pilot_fault in HOLDING_FAULTS and s.pilot not in UNPLUGGED,
+        "{s.pilot_fault.value}",
+        Severity.ERROR,
+    ),
     Rule("pilot unknown", lambda s, _: s.pilot is None, "pilot state is not known"),
     Rule(
         "pilot stale",
         lambda s, c: is_stale(s.pilot_age_s, c.pilot_stale_s),
         "pilot samples have stopped",
+    ),
+    Rule(
+        "pilot open",
+        lambda s, _: s.pilot_fault is PilotFault.OPEN,
+        PilotFault.OPEN.value,
     ),
     Rule("pilot A", _pilot_is("A1", "A2"), "no vehicle (state A)"),  # sequences 2.1, 2.2
     Rule("pilot B", _pilot_is("B1", "B2"), "vehicle does not ask for power (state B)"),  # 8.1
@@ -209,6 +227,11 @@ RULES: tuple[Rule[AcSnapshot], ...] = (
         _pilot_is("C1", "D1"),
         "pilot oscillator is off (state C1)",
         after_s=STOP_GRACE_S,  # 10.2
+    ),
+    Rule(
+        "toggle",  # ISO 15118-3 B-C-B
+        lambda s, _: not s.pilot_power_s >= BCB_LONGEST_S,
+        "the vehicle may only be toggling its pilot (state C is new)",
     ),
     Rule(
         "ventilation",
@@ -266,7 +289,7 @@ class AcInterlock:
     def evaluate(self, snapshot: AcSnapshot) -> Permits:
         """Return what is allowed until 100 ms from now."""
         fresh = not is_stale(snapshot.pilot_age_s, PILOT_STALE_S)
-        unplugged = fresh and snapshot.pilot in (ControlPilotState.A1, ControlPilotState.A2)
+        unplugged = fresh and snapshot.pilot in UNPLUGGED
         return self._judge.judge(snapshot, unplugged=unplugged)
 
     def obstacle(self, snapshot: AcSnapshot) -> str:

@@ -21,7 +21,7 @@ from math import inf
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from controller.errors import ConfigError
-from controller.signals import InterlockReport, Permits, Phase
+from controller.signals import ControlPilotState, InterlockReport, Permits, Phase, PilotFault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,15 @@ CONTACTOR_DISAGREE_S = 0.4
 AGE_TOLERANCE_S = 0.005
 """A stamp this much ahead of `now` was taken within the same period."""
 
+UNPLUGGED = (ControlPilotState.A1, ControlPilotState.A2)
+HOLDING_FAULTS = (
+    PilotFault.SHORT,
+    PilotFault.RANGE,
+    PilotFault.SUPPLY,
+    PilotFault.DIODE,
+    PilotFault.NEGATIVE_SUPPLY,
+)
+"""Faults of the pilot that hold until the vehicle is unplugged (chargebyte's firmware)."""
 # Tuples, not sets: members are compared by identity, which is cheaper than an enum's hash.
 CHECKED_PHASES = (Phase.CHARGE, Phase.PRE_CHARGE, Phase.STOPPING)
 

@@ -44,6 +44,11 @@ class VehicleSnapshot:
     plugged: bool = False
     digital: bool = False
     """The pilot says 5 %: digital communication."""
+    offered_a: float = 0.0
+    """AC current that the pilot's duty offers; 0 with digital communication."""
+    onboard_a: float = 0.0
+    """The most that the on-board charger draws."""
+    s2_closed: bool = False
     inlet_fault: bool = False
     """The plug's resistor is none that a plug has, or S2 does not do what it is told."""
     button: bool = False
@@ -151,6 +156,12 @@ VEHICLE_RULES: tuple[Rule[VehicleSnapshot], ...] = (
         "button",
         lambda s, _: s.button and not s.contactors_commanded,
         "the button of the connector's latch is pressed",
+    ),
+    Rule(
+        "AC",
+        lambda s, _: s.offered_a > 0.0,
+        "the pilot offers AC: the DC contactors stay open",
+        after_s=PILOT_LOST_GRACE_S,
     ),
     Rule(
         "pilot",

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from controller import ipc, netns
 from controller.communication import Communication, EvseCommunication, PevCommunication
 from controller.config import CarConfig, ChargerConfig, load
-from controller.cp.proximity import Connector
 from controller.driver_communication import Sockets
 from controller.errors import PortError
 from controller.loop import pause
@@ -18,7 +17,7 @@ from controller.plc.driver_af_packet import AfPacketLink
 from controller.plc.driver_tap import open_tap
 from controller.plc.driver_unix import UnixFrameLink
 from controller.process_site import LOOPBACK, TAP_NAME, Period, Site, bind_realtime
-from controller.realtime_pev import PevRealtime
+from controller.realtime_pev import vehicle_realtime
 from controller.signals import PevInputs
 from controller.sim import host_mac
 from controller.v2g import driver_net
@@ -106,7 +105,7 @@ def pev(site: Site, args: argparse.Namespace) -> None:
     near, far = ipc.pair()
     core, sockets = open_vehicle(config, place, ipc.Channel(near))
     period_s = config.realtime.period_s
-    realtime = PevRealtime(Connector(config.inlet.connector))
+    realtime = vehicle_realtime(config)
     period = bind_realtime(site, realtime, "pev", ipc.Channel(far), period_s)
     _obey(site, sockets, core, period)
 

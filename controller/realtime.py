@@ -17,7 +17,8 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from controller.cp.evse import EvsePilot
-from controller.cp.sequences import SequenceWatch
+from controller.cp.sequences import SEQUENCES, Sequence, SequenceWatch
+from controller.cp.silence import SilenceWatch
 from controller.interlock import Interlock, Snapshot
 from controller.interlock_rules import InterlockConfig, is_stale
 from controller.interlock_test import InterlockTest, coils_must_be_dead
@@ -62,11 +63,6 @@ HEARTBEAT_TIMEOUT_S = 0.06
 one period of 5 ms, contacts that need 30 ms)."""
 STAMP_AHEAD_S = 0.02
 """A simulated site gives the time to one process before the other: at most one longest period."""
-PILOT_SILENCE_S = 0.5
-"""Own figure: with nothing closed a silent communication process may hang this long before the
-oscillator stops; a hiccup shall not cost a plug-in. With something closed there is no patience."""
-ABSENT_S = 10.0
-"""Own figure: without a sign of life for this long the charger is not available (state F)."""
 AGE_STEP_S = 0.001
 """A deadline for an input's age lies this much behind it: the age must be above the limit then."""
 REPORT_S = 0.25
@@ -211,7 +207,7 @@ class ChargerRealtime(Realtime):
     """What every charger has: a pilot, which outlives the communication process, and its reset.
 
     While communication is silent the oscillator stops: at once where something is closed, a little
-    later where nothing can flow. A vehicle for which it ran stays in X1 until it is unplugged,
+    later where nothing can flow. A vehicle that was at 5 % stays in X1 until it is unplugged,
     whatever a new process asks; the next vehicle charges. After a long silence the charger is not
     available (F), until there are heartbeats again.
 
@@ -227,13 +223,13 @@ class ChargerRealtime(Realtime):
         *,
         hardware_interlock: bool,
         ventilation: bool = False,
+        sequences: tuple[Sequence, ...] = SEQUENCES,
     ) -> None:
         super().__init__(contactors)
         self.pilot = EvsePilot(ventilation=ventilation)
         self.interlock_test = InterlockTest(configured=hardware_interlock)
-        self.sequences = SequenceWatch()
-        self._heard_at = -inf
-        """When communication gave a sign of life, or when we began to wait for one."""
+        self.sequences = SequenceWatch(sequences)
+        self.silence = SilenceWatch(self.pilot, HEARTBEAT_TIMEOUT_S)
         self._reset_wanted = False
         """An operator asked while the pilot was held in state F."""
 
@@ -246,18 +242,17 @@ class ChargerRealtime(Realtime):
     def communication_found(self, now: float) -> list[Output]:
         """Tell a new process everything, and wait for its first heartbeat anew."""
         out = super().communication_found(now)
-        self._heard_at = now
+        self.silence.heard(now)
         return out
 
     def _silent_at(self) -> float | None:
         if self.needs_heartbeat:
             return super()._silent_at()
-        heard_at = max(self._heard_at, self._heartbeat_at)
-        if heard_at == -inf or self.pilot.is_abandoned:
-            return None
-        return heard_at + (PILOT_SILENCE_S if self.pilot.is_oscillating else ABSENT_S) + AGE_STEP_S
+        return self.silence.next_timer(self._heartbeat_at)
 
-    def _time_sequences(self, feedback: ContactorReading, now: float, *, on: bool) -> list[Output]:
+    def _time_sequences(
+        self, feedback: ContactorReading, now: float, *, on: bool = False
+    ) -> list[Output]:
         """Measure the sequences of Table A.6; `on`: the output is, whatever the contactors are."""
         state = self.pilot.state
         if self.sequences.is_idle_in(state):
@@ -268,23 +263,8 @@ class ChargerRealtime(Realtime):
         return self.sequences.look(state, now, power=power)
 
     def _mind_silence(self, now: float, *, closed: bool) -> list[Output]:
-        """Let the pilot follow the heartbeat, period by period, after what carries power."""
-        if not is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S):
-            self._heard_at = self._heartbeat_at
-            if not self.pilot.is_abandoned:
-                return []
-            return self.pilot.abandon(now, abandoned=False)
-        if self._heard_at == -inf:
-            self._heard_at = now
-        self._heard_at = max(self._heard_at, self._heartbeat_at)
-        silent_s = now - self._heard_at
-        out: list[Output] = []
-        patience_s = HEARTBEAT_TIMEOUT_S if closed else PILOT_SILENCE_S
-        if self.pilot.is_oscillating and silent_s > patience_s:
-            out += self.pilot.communication_silent(now)
-        if silent_s > ABSENT_S and not self.pilot.is_abandoned:
-            out += self.pilot.abandon(now, abandoned=True)
-        return out
+        """Let the pilot follow the heartbeat; after what carries power has been decided."""
+        return self.silence.follow(self._heartbeat_at, now, closed=closed)
 
     @abstractmethod
     def _forget_faults(self, item: ResetRequest) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from controller.cp.cable import CableWatch
 from controller.cp.current import LOWEST_A, current_of_duty_a, duty_of_current_a, is_digital
+from controller.cp.sequences import AC_SEQUENCES
 from controller.interlock_ac import AcInterlock, AcSnapshot
 from controller.interlock_rules import InterlockConfig
 from controller.power.contactors import MAINS_RECLOSE_S, ContactorsConfig, Side
@@ -29,6 +30,7 @@ from controller.router import earliest
 from controller.signals import (
     DUTY_STEADY_HIGH,
     DUTY_STEADY_LOW,
+    BcbToggled,
     CloseContactors,
     ContactorRequest,
     ControlPilotState,
@@ -63,7 +65,13 @@ class AcRealtime(ChargerRealtime):
     """The AC charger's."""
 
     TO_HARDWARE = (SetDuty, CloseContactors, OpenContactors, SetWatchdog)
-    TO_COMMUNICATION = (PilotChanged, CurrentOffered, InterlockReport, InterlockTested)
+    TO_COMMUNICATION = (
+        PilotChanged,
+        BcbToggled,
+        CurrentOffered,
+        InterlockReport,
+        InterlockTested,
+    )
     COILS_NEED_OSCILLATOR = False
     """In C1 the vehicle gets its 6 s: the contactor must be able to stay closed."""
 
@@ -71,6 +79,8 @@ class AcRealtime(ChargerRealtime):
         super().__init__(
             ContactorsConfig(side=Side.MAINS, reclose_s=MAINS_RECLOSE_S),
             hardware_interlock=hardware_interlock,
+            ventilation=config.ventilation,
+            sequences=AC_SEQUENCES,
         )
         self.interlock = AcInterlock(
             InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S, ventilation=config.ventilation)
@@ -111,6 +121,7 @@ class AcRealtime(ChargerRealtime):
             and not self.pilot.is_pending
             and not self.cable.is_pending
             and self._obstacle_since is None
+            and not self.sequences.is_running
             and self.interlock_test.is_settled
         )
 
@@ -184,15 +195,16 @@ class AcRealtime(ChargerRealtime):
         """Let the interlock look, and obey in the same period; who is blind permits nothing."""
         if self._inputs is None:
             return []
+        closed = self.contactors.is_commanded
         permits = self.interlock.evaluate(self._look(self._inputs, now))
         out = self.contactors.receive_signal(permits, now)
-        out += self._forget_wish(now)
+        out += self._forget_wish(now) + self._mind_silence(now, closed=closed)
         report = self.interlock.report
         if report is not self._reported_interlock:
             self._reported_interlock = report
             out += self.pilot.receive_signal(report, now)
             out.append(report)
-        return out + self._offer(now)
+        return out + self._time_sequences(self._inputs.contactors, now) + self._offer(now)
 
     def _look(self, inputs: EvseInputs, now: float) -> AcSnapshot:
         """Put everything known into the snapshot, field by field."""
@@ -200,6 +212,8 @@ class AcRealtime(ChargerRealtime):
         snapshot.now = now
         snapshot.pilot = self.pilot.state
         snapshot.pilot_age_s = now - self.pilot.sample_at
+        snapshot.pilot_fault = self.pilot.fault
+        snapshot.pilot_power_s = now - self.pilot.power_since
         snapshot.diode_ok = self.pilot.diode_ok
         snapshot.heartbeat_age_s = now - self._heartbeat_at
         snapshot.believed_phase = self._believed

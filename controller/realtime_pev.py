@@ -1,18 +1,22 @@
 """The hard-timed half of a vehicle: inlet pilot, S2 and contactors behind the interlock (a core).
 
 Theory of operation: as in `realtime`. What is the vehicle's own: when a permit is lost S2 opens
-first and tells the charger to switch off; the contactors follow, and part with less current.
+first and tells the charger to switch off; the contactors follow, and part with less current. With
+a nominal duty (AC) the contactors stay open; S2 and the on-board charger are `onboard`'s.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from math import inf
+from typing import TYPE_CHECKING
 
+from controller.cp.current import current_of_duty_a
 from controller.cp.pev import PevPilot
 from controller.cp.proximity import BUTTON, Connector
 from controller.interlock_rules import InterlockConfig, is_stale
 from controller.interlock_vehicle import VehicleInterlock, VehicleSnapshot
+from controller.onboard import Onboard
 from controller.power.contactors import ContactorsConfig, Side
 from controller.realtime import (
     AGE_STEP_S,
@@ -34,9 +38,13 @@ from controller.signals import (
     PevInputs,
     ResetRequest,
     S2Request,
+    SetOnboardCurrent,
     SetS2,
     WakeRequest,
 )
+
+if TYPE_CHECKING:
+    from controller.config import CarConfig
 
 VEHICLE_GRACE_S = 0.015
 """Vehicle: when the permit is lost S2 opens at once, the contactors this much later. The charger
@@ -46,23 +54,26 @@ sees state B within 10 ms and switches off; so the contacts part with less curre
 class PevRealtime(Realtime):
     """The vehicle's."""
 
-    TO_HARDWARE = (SetS2, CloseContactors, OpenContactors)
+    TO_HARDWARE = (SetS2, SetOnboardCurrent, CloseContactors, OpenContactors)
     TO_COMMUNICATION = (InletPilotChanged, InletReport, InterlockReport)
 
-    def __init__(self, connector: Connector = Connector.CCS2) -> None:
+    def __init__(self, connector: Connector = Connector.CCS2, onboard_a: float = 0.0) -> None:
         super().__init__(ContactorsConfig(side=Side.VEHICLE))
+        config = InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S)
         self.pilot = PevPilot(connector)
-        self.interlock = VehicleInterlock(InterlockConfig(heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S))
+        self.interlock = VehicleInterlock(config)
+        self.onboard = Onboard(self.pilot, onboard_a, config)
+        self._judged_pilot = self.pilot.state
         self._inputs: PevInputs | None = None
         self._reported_interlock = self.interlock.report
         self._reported: InletReport | None = None
         self._grace_until: float | None = None
         self._handlers |= {
             PevInputs: self._take_inputs,
-            S2Request: self.pilot.receive_signal,
+            S2Request: self._s2_request,
             WakeRequest: self.pilot.receive_signal,
         }
-        self._seen = VehicleSnapshot(now=0.0)
+        self._seen = VehicleSnapshot(now=0.0, onboard_a=onboard_a)
         self._timer_at = self._earliest()
 
     @property
@@ -82,7 +93,14 @@ class PevRealtime(Realtime):
         return not self.pilot.state.plugged and not self.contactors.is_commanded
 
     def _earliest(self) -> float | None:
-        return earliest((self.pilot.next_timer(), self.contactors.next_timer(), self._grace_until))
+        return earliest(
+            (
+                self.pilot.next_timer(),
+                self.contactors.next_timer(),
+                self._grace_until,
+                self.onboard.next_timer(),
+            )
+        )
 
     def _let_run_out(self, now: float) -> list[Output]:
         out = self.pilot.handle_timer(now) + self.contactors.handle_timer(now)
@@ -94,6 +112,12 @@ class PevRealtime(Realtime):
         out += self.contactors.receive_sample(inputs.contactors, now)
         out += self.contactors.receive_sample(inputs.vehicle, now)
         return out + self._decide(now)
+
+    def _s2_request(self, item: S2Request, now: float) -> list[Output]:
+        """Take the wish for S2: with a nominal duty `onboard` decides, else the pilot's core."""
+        if self._seen.offered_a or self.onboard.is_active:
+            return self.onboard.receive_signal(item, now) + self._decide(now)
+        return self.pilot.receive_signal(item, now)
 
     def _want_contactors(self, now: float) -> list[Output]:
         out = self.contactors.receive_signal(ContactorRequest(self._session_wants_closed), now)
@@ -118,7 +142,7 @@ class PevRealtime(Realtime):
             out.append(self.pilot.report())
             self._reported_at = -inf
             out += self._report(now)
-        return [*out, self.interlock.report]
+        return [*out, self._reported_interlock]
 
     def communication_lost(self, now: float) -> list[Output]:
         """Act on the end of the other process: S2 at once, the contactors after their grace."""
@@ -133,14 +157,19 @@ class PevRealtime(Realtime):
     def _decide(self, now: float) -> list[Output]:
         if self._inputs is None:
             return []
-        permits = self.interlock.evaluate(self._look(self._inputs, now))
-        out = self._open_s2_first(permits, now)
+        seen = self._look(self._inputs, now)
+        permits = self.interlock.evaluate(seen)
+        report = self.interlock.report
+        out: list[Output] = []
+        if seen.offered_a or self.onboard.is_active:
+            out += self.onboard.evaluate(seen, self.pilot.state.plug.cable_a)
+            report = self.onboard.report
+        out += self._open_s2_first(permits, now)
         if self._grace_until is not None:
             permits = replace(permits, close_contactors=True, expires_at=self._grace_until)
         out += self.contactors.receive_signal(permits, now)
         out += self._forget_wish(now)
         self._orphaned = self._orphaned and self.contactors.is_commanded
-        report = self.interlock.report
         if report is not self._reported_interlock:
             self._reported_interlock = report
             out.append(report)
@@ -150,8 +179,12 @@ class PevRealtime(Realtime):
         """Put everything known into the snapshot, field by field."""
         snapshot, vehicle = self._seen, inputs.vehicle
         snapshot.now = now
-        snapshot.plugged = self.pilot.state.plugged
-        snapshot.digital = self.pilot.state.is_digital
+        pilot = self.pilot.state
+        if pilot is not self._judged_pilot:
+            self._judged_pilot = pilot
+            snapshot.plugged, snapshot.digital = pilot.plugged, pilot.is_digital
+            snapshot.offered_a = current_of_duty_a(pilot.duty) if pilot.is_usable else 0.0
+        snapshot.s2_closed = self.pilot.s2_closed
         snapshot.inlet_fault = self.pilot.fault != ""
         snapshot.button = self.pilot.state.plug is BUTTON
         snapshot.inlet_age_s = now - self.pilot.sample_at
@@ -193,3 +226,8 @@ class PevRealtime(Realtime):
     def _reset(self, item: ResetRequest, now: float) -> list[Output]:
         self.interlock.receive_signal(item)
         return [] if self.pilot.state.plugged else self.contactors.reset(now)
+
+
+def vehicle_realtime(config: CarConfig) -> PevRealtime:
+    """Return the hard-timed core that a car file asks for."""
+    return PevRealtime(Connector(config.inlet.connector), config.onboard.maximum_current_a)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.config import CarConfig, ChargerConfig, load
-from controller.cp.proximity import Connector
 from controller.driver_journal import WARNING, Journal
 from controller.driver_notify import Notifier
 from controller.driver_watchdog import Watchdog
@@ -16,7 +15,7 @@ from controller.errors import ConfigError
 from controller.ipc_door import Door
 from controller.loop import MonotonicClock, PreciseClock, become_realtime
 from controller.realtime_ac import ChargerCore, charger_realtime
-from controller.realtime_pev import PevRealtime
+from controller.realtime_pev import PevRealtime, vehicle_realtime
 from controller.service_realtime import RealtimeService
 from controller.signals import REQUESTS
 
@@ -162,7 +161,7 @@ def core_of(config: ChargerConfig | CarConfig) -> ChargerCore | PevRealtime:
     """Return the realtime core that this configuration asks for."""
     if isinstance(config, ChargerConfig):
         return charger_realtime(config)
-    return PevRealtime(Connector(config.inlet.connector))
+    return vehicle_realtime(config)
 
 
 def _check_period(config: ChargerConfig | CarConfig) -> None:

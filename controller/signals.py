@@ -103,12 +103,12 @@ class PilotFault(Enum):
     """Charger: what is wrong with the pilot beyond its letter, in words."""
 
     NONE = ""
-    SHORT = "the pilot is short-circuited to PE (or its supply is dead)"
+    SHORT = "the pilot is short-circuited to PE, or its supply is dead (state E)"
     RANGE = "the pilot's voltage is outside what its generator can make"
-    SUPPLY = "the generator's +12 V is missing"
+    SUPPLY = "the generator's +12 V is missing (state E or F)"
     DIODE = "the vehicle's pilot diode is missing or shorted"
     NEGATIVE_SUPPLY = "the generator's -12 V is missing"
-    OPEN = "the pilot was lost under load (wire open, or unplugged)"
+    OPEN = "the pilot was lost under load (state A: wire open, or unplugged)"
     VENTILATION = "the vehicle wants ventilation (state D), and there is none"
 
 

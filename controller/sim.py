@@ -20,7 +20,6 @@ from controller.communication import (
     PevCommunication,
 )
 from controller.config import CarConfig, ChargerConfig
-from controller.cp.proximity import Connector
 from controller.cp.sim import PilotCircuit
 from controller.loop import Node, Record, SimLoop, Timed, stopwatch
 from controller.plc.pib import SLAC_EVSE, SLAC_PEV
@@ -36,7 +35,7 @@ from controller.power.sim import (
 from controller.power.sim_battery import SimBattery
 from controller.power.sim_interlock import SimInterlock
 from controller.realtime import EvseRealtime
-from controller.realtime_pev import PevRealtime
+from controller.realtime_pev import PevRealtime, vehicle_realtime
 from controller.report import HANDLERS, Report
 from controller.signals import (
     CloseConnection,
@@ -302,7 +301,7 @@ class SimWorld:
         rng = seeded_rng(f"keys/{seed}")
         address = bytes.fromhex("fe80") + bytes(14)
         self.evse = EvseRealtime(hardware_interlock=charger.charger.interlock == "external")
-        self.pev = PevRealtime(Connector(car.inlet.connector))
+        self.pev = vehicle_realtime(car)
         self.nodes = {
             "evse.realtime": self._realtime("evse", self.evse),
             "pev.realtime": self._realtime("pev", self.pev),

@@ -19,6 +19,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import ClassVar
 
+from controller.cp.timing import T_HOLD_X1_S
 from controller.interlock_ac import STOP_GRACE_S
 from controller.machine import row
 from controller.signals import (
@@ -48,8 +49,8 @@ ASK_PATIENCE_S = 60.0
 """Own figure: a vehicle that asks (state C) and cannot be given the mains waits this long."""
 FINISHED_S = 10.0
 """Own figure: a vehicle that stopped drawing and does not ask again within this has finished."""
-SHOW_FAULT_S = 0.3
-"""State F after a fault tells the vehicle (IEC 61851-1 Table A.5, as EVerest applies it)."""
+SHOW_FAULT_S = T_STEP_EF_S
+"""State F after a fault tells the vehicle (IEC 61851-1 Table A.5); shorter it may go unnoticed."""
 STOP_PATIENCE_S = STOP_GRACE_S + 1.0
 """A stop is over after this: the interlock has opened the contactor by then, whatever happens."""
 
@@ -74,6 +75,7 @@ class AcState(Enum):
     MATCHING = "matching"
     STEPPING = "pilot off before a nominal duty"
     STEPPING_F = "state F before a nominal duty"
+    RESUMING = "steady pilot after F"
     OFFERING = "offering current"
     ASKED = "vehicle asks for power"
     CHARGING = "charging"
@@ -85,7 +87,7 @@ class AcState(Enum):
 
 
 A = AcState
-STEPS = [A.STEPPING, A.STEPPING_F]
+STEPS = [A.STEPPING, A.STEPPING_F, A.RESUMING]
 IDLING = [A.OFFERING, A.RELEASED, A.FINISHED]
 """A current is offered, and the vehicle does not ask."""
 UNLOADED = [A.MATCHING, *STEPS, *IDLING, A.ASKED]
@@ -104,6 +106,8 @@ class AcStation(Station):
         row("fault", RUNNING, A.SHOWING_FAULT, do=[*END, "not_available"]),
         row("timeout", A.SHOWING_FAULT, A.ENDED, do="steady"),
         row("pilot_error", RUNNING, A.ENDED, do=END),
+        row("held", A.UNPLUGGED, A.ENDED, do=["begin", *END]),  # our predecessor's vehicle
+        row("held", RUNNING, A.ENDED, do=END),
         row("emergency", RUNNING, A.ENDED, do=END),
         row("stop", UNLOADED, A.ENDED, do=END),
         row("stop", A.CHARGING, A.STOPPING, do=["note_reason", "steady"]),
@@ -117,7 +121,8 @@ class AcStation(Station):
         row("slac_failed", A.MATCHING, A.STEPPING, "has_begun", ["stop_slac", "steady"]),
         row("slac_failed", A.MATCHING, A.STEPPING_F, do=["stop_slac", "not_available"]),
         row("timeout", A.STEPPING, A.OFFERING, do="offer"),  # T_step_X1 [V2G3-M06-06]
-        row("timeout", A.STEPPING_F, A.OFFERING, do="offer"),  # T_step_EF [V2G3-M06-05]
+        row("timeout", A.STEPPING_F, A.RESUMING, do="steady"),  # T_step_EF [V2G3-M06-05]
+        row("timeout", A.RESUMING, A.OFFERING, do="offer"),
         row("ready", A.FINISHED, A.ASKED, do=["resume", "ask"]),
         row("ready", IDLING, A.ASKED, do="ask"),
         row("permitted", A.ASKED, A.CHARGING, do="note_charging"),
@@ -132,6 +137,7 @@ class AcStation(Station):
     DEADLINE_S: ClassVar = {
         A.STEPPING: T_STEP_X1_S,
         A.STEPPING_F: T_STEP_EF_S,
+        A.RESUMING: T_HOLD_X1_S,
         A.ASKED: ASK_PATIENCE_S,
         A.RELEASED: FINISHED_S,
         A.STOPPING: STOP_PATIENCE_S,
@@ -174,7 +180,9 @@ class AcStation(Station):
         match signal:
             case PilotChanged():
                 trigger = PILOT_TRIGGERS[signal.state.letter]
-                if trigger:
+                if signal.held and trigger != "unplugged":
+                    self.held()
+                elif trigger:
                     getattr(self, trigger)()
             case InterlockReport():
                 self._interlock(signal)
@@ -334,6 +342,8 @@ class AcStation(Station):
                 return "reset by an operator"
             case InterlockReport():
                 return rx.latched
+            case PilotChanged() if rx.held and rx.state.letter != "A":
+                return rx.held
             case PilotChanged() if rx.state.letter == "E":
                 return "pilot is short-circuited or dead (state E)"
             case _:

@@ -31,6 +31,7 @@ from controller.signals import (
     FrameReceived,
     Heartbeat,
     InletPilotChanged,
+    InletReport,
     InterlockReport,
     LinkChanged,
     MessageReceived,
@@ -59,6 +60,7 @@ ADDRESS = bytes.fromhex("fe80") + bytes(14)
 PLUG = PilotChanged(ControlPilotState.B1, 9.0, 9.0, 1.0, diode_ok=True)
 DIGITAL = InletPilotChanged(True, 0.05, digital=True)
 MATCHED = SlacMatched(bytes(6), bytes(8), bytes(7), bytes(16), 12.0)
+BATTERY = InletReport(0.0, 0.0, 400.0, 50.0, 420.0, 200.0, 415.0, 100.0, False, True, 1.0)
 ETHERNET = PlcSection(modem="none")
 
 
@@ -185,7 +187,8 @@ PEV: list[tuple[Output, set[str]]] = [
     (StopRequest("x"), {"session", "station", "wake"}),
     (SeccDiscovered(ADDRESS, 50000, tls=False), {"session"}),
     (SdpFailed("x"), {"station"}),
-    (REALTIME_GONE, {"session"}),
+    (REALTIME_GONE, {"session", "station"}),
+    (BATTERY, {"session", "station"}),
     (PLUG, set()),
 ]
 

@@ -10,7 +10,7 @@ import pytest
 from controller import interlock, interlock_chain
 from controller.errors import ConfigError
 from controller.interlock import RULES, Interlock, Snapshot
-from controller.interlock_rules import InterlockConfig, Severity
+from controller.interlock_rules import HOLDING_FAULTS, InterlockConfig, Severity
 from controller.power import limits
 from controller.signals import (
     CableCheckState,
@@ -269,7 +269,7 @@ def test_an_over_voltage_that_went_in_time_is_an_error_only() -> None:
     assert not run.interlock.report.emergency
 
 
-@pytest.mark.parametrize("fault", interlock.HOLDING_FAULTS)
+@pytest.mark.parametrize("fault", HOLDING_FAULTS)
 def test_a_pilot_fault_holds_until_unplugged(fault: PilotFault) -> None:
     run = Run()
     run.see(replace(CHARGING, pilot_fault=fault), 0.01)

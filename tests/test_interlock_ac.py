@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from controller import interlock_ac
 from controller.interlock_ac import OBSTACLES, RULES, AcInterlock, AcSnapshot
 from controller.interlock_rules import InterlockConfig, Severity
-from controller.signals import ControlPilotState, Permits, Phase, ResetRequest
+from controller.signals import ControlPilotState, Permits, Phase, PilotFault, ResetRequest
 
 P = ControlPilotState
 NOW = 1000.0
@@ -23,6 +23,7 @@ CHARGING = AcSnapshot(
     now=NOW,
     pilot=P.C2,
     pilot_age_s=0.0,
+    pilot_power_s=1.0,
     diode_ok=True,
     heartbeat_age_s=0.02,
     believed_phase=Phase.CHARGE,
@@ -110,6 +111,11 @@ ROWS: list[tuple[str, dict[str, object], float]] = [
     ("cable", {"allowed_a": 0.0}, 0.0),
     ("cable", {"allowed_a": nan}, 0.0),
     ("pilot unknown", {"pilot": None}, 0.0),
+    ("pilot fault", {"pilot_fault": PilotFault.SHORT}, 0.0),
+    ("pilot fault", {"pilot_fault": PilotFault.DIODE, "pilot": P.C1}, 0.0),
+    ("pilot open", {"pilot_fault": PilotFault.OPEN, "pilot": P.A2}, 0.0),
+    ("toggle", {"pilot_power_s": 0.449}, 0.0),
+    ("toggle", {"pilot_power_s": nan}, 0.0),
     ("pilot stale", {"pilot_age_s": 0.051}, 0.0),
     ("pilot stale", {"pilot_age_s": nan}, 0.0),
     ("pilot A", {"pilot": P.A2}, 0.0),

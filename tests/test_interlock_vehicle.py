@@ -80,6 +80,8 @@ ROWS: list[tuple[str, VehicleSnapshot, dict[str, object], bool]] = [
     ("plausible", CHARGING, {"inlet_current_a": 1500.1}, False),
     ("unplugged", CHARGING, {"plugged": False}, False),
     ("pilot", CHARGING, {"digital": False}, False),
+    ("AC", CHARGING, {"offered_a": 6.0}, False),
+    ("AC", BEFORE, {"offered_a": 80.0, "digital": False}, False),
     ("inlet fault", CHARGING, {"inlet_fault": True}, False),
     ("", CHARGING, {"button": True}, True),
     ("button", BEFORE, {"button": True}, False),

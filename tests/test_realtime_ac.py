@@ -173,7 +173,7 @@ class AcCharger:
         self.high_v = C_V
         self.beating = Phase.CHARGE
         self.feed(ContactorRequest(closed=True))
-        self.run(0.2)
+        self.run(0.6)  # state C has to last longer than a toggle
         assert self.closed
 
     @property
@@ -350,7 +350,7 @@ def test_the_pilot_without_an_offer(duty: float) -> None:
     charger = AcCharger()
     charger.plug()
     charger.feed(DutyRequest(duty))
-    charger.run(0.1)
+    charger.run(6.0)  # no meaning follows another at once
     assert charger.duty == duty
     assert charger.offered == CurrentOffered(0.0, "not asked for")
 
@@ -381,7 +381,7 @@ def test_the_contactor_closes_within_three_seconds(way: str) -> None:
     charger.high_v = C_V
     charger.beating = Phase.CHARGE
     charger.feed(ContactorRequest(closed=True))
-    assert charger.closed or charger.until(CloseContactors, 3.0) < 0.1
+    assert charger.closed or charger.until(CloseContactors, 3.0) < 0.6
 
 
 @pytest.mark.parametrize("level_v", [A_V, B_V, E_V, D_V])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from controller.cp.timing import T_HOLD_X1_S
@@ -14,6 +16,7 @@ from controller.signals import (
     ControlPilotState,
     DutyRequest,
     InletPilotChanged,
+    InletReport,
     InterlockReport,
     LinkChanged,
     ModemFailed,
@@ -74,6 +77,9 @@ LOST = InletPilotChanged(True, 0.0, digital=False)
 PRESSED = InletPilotChanged(True, 0.05, digital=True, button=True)
 BROKEN = InletPilotChanged(True, 0.05, digital=False, fault="proximity: 5 Ohm")
 WANTED = ChargeRequest()
+OFFER = InletPilotChanged(True, 0.25, digital=False)
+HUNGRY = InletReport(0.0, 0.0, 400.0, 50.0, 420.0, 200.0, 415.0, 100.0, False, True, 1.0)
+FULL, UNREADY = replace(HUNGRY, soc_percent=100.0), replace(HUNGRY, ready=False)
 TIMEOUT = None
 """Stands for the state's deadline."""
 
@@ -166,22 +172,45 @@ PEV_SIGNALS: dict[str, Output] = {
     "made": MADE,
     "phase": PHASE,
     "fault": FAULT,
+    "offer": OFFER,
+    "hungry": HUNGRY,
+    "full": FULL,
+    "unready": UNREADY,
 }
 THERE = {"in": P.WAITING, "lost": P.WAITING, "broken": P.WAITING}
 PILOT = {"out": P.UNPLUGGED, **THERE}
+AC_NEXT = {
+    "out": P.UNPLUGGED,
+    "in": P.PAUSED,
+    "lost": P.PAUSED,
+    "broken": P.PAUSED,
+    "digital": P.MATCHING,
+    "stop": P.ENDED,
+}
 PEV_NEXT: dict[PevState, dict[str, PevState]] = {
-    P.UNPLUGGED: {**THERE, "digital": P.MATCHING, "pressed": P.WAITING},
-    P.WAITING: {"out": P.UNPLUGGED, "digital": P.MATCHING, "stop": P.ENDED},
+    P.UNPLUGGED: {**THERE, "digital": P.MATCHING, "pressed": P.WAITING, "offer": P.OFFERED},
+    P.WAITING: {
+        "out": P.UNPLUGGED,
+        "digital": P.MATCHING,
+        "stop": P.ENDED,
+        "offer": P.OFFERED,
+    },
+    P.OFFERED: {**AC_NEXT, "hungry": P.ONBOARD},
+    P.ONBOARD: {**AC_NEXT, "full": P.ENDED, "unready": P.OFFERED},
+    P.PAUSED: {"out": P.UNPLUGGED, "offer": P.ONBOARD, "digital": P.MATCHING, "stop": P.ENDED},
+    P.WITHDRAWN: {"out": P.UNPLUGGED, "offer": P.ONBOARD, "digital": P.MATCHING, "stop": P.ENDED},
     P.MATCHING: {
         **PILOT,
+        "offer": P.OFFERED,
         "matched": P.JOINING,
         "slac failed": P.UNMATCHED,
         "modem failed": P.UNMATCHED,
         "stop": P.ENDED,
     },
-    P.JOINING: {**PILOT, "up": P.DISCOVERING, "stop": P.ENDED},
+    P.JOINING: {**PILOT, "offer": P.OFFERED, "up": P.DISCOVERING, "stop": P.ENDED},
     P.DISCOVERING: {
         **PILOT,
+        "offer": P.OFFERED,
         "made": P.CONNECTED,
         "normal": P.ENDED,
         "abnormal": P.ENDED,
@@ -189,10 +218,10 @@ PEV_NEXT: dict[PevState, dict[str, PevState]] = {
         "stop": P.ENDED,
     },
     P.CONNECTED: {"out": P.UNPLUGGED, "normal": P.ENDED, "abnormal": P.ENDED},
-    P.UNMATCHED: {**PILOT, "stop": P.ENDED, "wanted": P.MATCHING},
+    P.UNMATCHED: {**PILOT, "offer": P.OFFERED, "stop": P.ENDED, "wanted": P.MATCHING},
     P.ENDED: {"out": P.UNPLUGGED, "wanted": P.MATCHING},
 }
-SESSION = (P.MATCHING, P.JOINING, P.DISCOVERING, P.CONNECTED)
+SESSION = (P.MATCHING, P.JOINING, P.DISCOVERING, P.CONNECTED, P.OFFERED, P.ONBOARD)
 PEV_WAY: dict[PevState, list[Output]] = {
     P.UNPLUGGED: [],
     P.WAITING: [IN],
@@ -201,6 +230,10 @@ PEV_WAY: dict[PevState, list[Output]] = {
     P.DISCOVERING: [DIGITAL, MATCHED, UP],
     P.CONNECTED: [DIGITAL, MATCHED, UP, MADE],
     P.UNMATCHED: [DIGITAL, SLAC_FAILED],
+    P.OFFERED: [OFFER],
+    P.ONBOARD: [HUNGRY, OFFER],
+    P.PAUSED: [HUNGRY, OFFER, IN],
+    P.WITHDRAWN: [HUNGRY, OFFER, IN, TIME],
     P.ENDED: [DIGITAL, MATCHED, UP, MADE, ABNORMAL],
 }
 
@@ -253,7 +286,8 @@ def test_vehicle(state: PevState, name: str) -> None:
         assert out == [StopRequest("the button of the connector's latch was pressed")]
         assert station.next_timer() == deadline
     elif expected is state:
-        assert out == []
+        asked = (state, name) == (P.ONBOARD, "fault")  # a wish for S2 may have been forgotten
+        assert out == ([S2Request(closed=True)] if asked else [])
         assert station.next_timer() == deadline
     else:
         assert out[-1] == StationChanged(expected.value, station.reason)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.cp.timing import T_HOLD_X1_S
 from controller.signals import (
     DUTY_DIGITAL,
     DUTY_STEADY_HIGH,
@@ -62,6 +64,7 @@ def interlock(
 
 
 UNPLUG, PLUG, READY, SHORT = pilot(P.A1), pilot(P.B2), pilot(P.C2), pilot(P.E)
+HELD = replace(pilot(P.C1), held="the session fell silent")
 PERMITTED = interlock(close=True)
 WITHHELD = interlock("a mains phase is missing")
 FAULT = interlock("RCD tripped", latched="RCD tripped")
@@ -132,6 +135,11 @@ def stepping_f(p: Play) -> None:
     p.give(NOBODY)
 
 
+def resuming(p: Play) -> None:
+    stepping_f(p)
+    p.wait(T_STEP_EF_S + 0.01)
+
+
 def offering(p: Play) -> None:
     p.give(PLUG)
 
@@ -173,6 +181,7 @@ WAYS: dict[AcState, Callable[[Play], None]] = {
     A.MATCHING: matching,
     A.STEPPING: stepping,
     A.STEPPING_F: stepping_f,
+    A.RESUMING: resuming,
     A.OFFERING: offering,
     A.ASKED: asked,
     A.CHARGING: charging,
@@ -258,7 +267,8 @@ def test_nobody_matches_through_state_f() -> None:
     assert p.is_in(A.STEPPING_F)
     p.wait(T_STEP_EF_S - 0.01)
     assert p.is_in(A.STEPPING_F)
-    assert CurrentRequest(16.0) in p.wait(0.02)
+    assert p.wait(0.02)[0] == DutyRequest(DUTY_STEADY_HIGH)
+    assert CurrentRequest(16.0) in p.wait(T_HOLD_X1_S)
     assert p.is_in(A.OFFERING)
 
 
@@ -283,7 +293,7 @@ def test_a_match_says_honestly_what_is_missing() -> None:
 def test_a_dead_modem_keeps_nobody_from_charging() -> None:
     p = at(A.MATCHING)
     p.give(ModemFailed("does not answer"))
-    p.wait(T_STEP_EF_S + 0.1)
+    p.wait(T_STEP_EF_S + T_HOLD_X1_S)
     assert p.is_in(A.OFFERING)
 
 
@@ -318,7 +328,12 @@ def test_unplugging_wins(state: AcState) -> None:
 @pytest.mark.parametrize("state", [s for s in PLUGGED if s not in (A.SHOWING_FAULT, A.ENDED)])
 @pytest.mark.parametrize(
     ("signal", "reason"),
-    [(FAULT, "RCD tripped"), (SHORT, "state E"), (EmergencyStop("button"), "button")],
+    [
+        (FAULT, "RCD tripped"),
+        (SHORT, "state E"),
+        (EmergencyStop("button"), "button"),
+        (HELD, "silent"),
+    ],
 )
 def test_faults_end_it_everywhere(state: AcState, signal: Output, reason: str) -> None:
     p = at(state)
@@ -350,6 +365,14 @@ def test_a_fault_without_vehicle_is_out_of_service() -> None:
     assert p.give(PLUG, READY) == []
     p.give(CLEARED)
     assert p.is_in(A.UNPLUGGED)
+
+
+def test_the_vehicle_of_a_predecessor_has_to_be_unplugged() -> None:
+    p = Play()
+    assert p.give(HELD)[-1] == StationChanged("waiting for unplug", "the session fell silent")
+    assert not any(isinstance(o, CurrentRequest) for o in p.give(PLUG, READY))
+    p.give(UNPLUG)
+    assert CurrentRequest(16.0) in p.give(PLUG)
 
 
 # --- stopping ------------------------------------------------------------------------------------

@@ -10,8 +10,9 @@ wishes. Stronger than any wish, in this order:
 
 - An emergency latched by the interlock, and a hold, keep the oscillator off (X1). A hold lasts
   until the vehicle is unplugged, and wishes that come meanwhile are void: after a short circuit
-  (IEC 61851-1 Table A.6: E leads to X1), and after the communication process fell silent with the
-  oscillator running (CharIN design guide: once in B1, stay there until unplugged).
+  (IEC 61851-1 Table A.6: E leads to X1), and after the communication process fell silent in a
+  session with 5 % (CharIN design guide: once from B2 to B1, stay there until unplugged). A duty
+  that names a current may come back: AC charging is paused like that all the time.
 - Without a communication process the charger is not available (F). A vehicle that is held keeps
   it in X1 all the same: at -12 V nobody could see it being unplugged.
 
@@ -28,6 +29,7 @@ from __future__ import annotations
 from math import inf
 
 from controller.cp import faults, levels, timing
+from controller.cp.current import is_digital
 from controller.cp.duty import DutySteps, meaningful
 from controller.cp.levels import POWER_LEVELS, VEHICLE_LEVELS, Debounce, Level
 from controller.cp.low_phase import LowPhase
@@ -83,8 +85,8 @@ class EvsePilot:
         self._emergency = False
         self._steps = DutySteps()
         self._step_at: float | None = None
-        self._has_run = False
-        """The oscillator ran while the present vehicle was connected."""
+        self._was_digital = False
+        """The present vehicle was asked for digital communication."""
         self._toggles = BcbWatch()
         self._debounce = Debounce()
         self._low = LowPhase()
@@ -132,9 +134,9 @@ class EvsePilot:
         return self._low.fault is not PilotFault.NONE
 
     @property
-    def has_run(self) -> bool:
-        """Whether the oscillator ran while the present vehicle was connected."""
-        return self._has_run
+    def was_digital(self) -> bool:
+        """Whether the present vehicle was asked for digital communication."""
+        return self._was_digital
 
     @property
     def is_pending(self) -> bool:
@@ -186,7 +188,7 @@ class EvsePilot:
     def communication_silent(self, now: float) -> list[Output]:
         """Act on a silent communication process: what it wanted is void, what ran is over."""
         self._requested = DUTY_STEADY_HIGH
-        if self._has_run and not self.held:
+        if self._was_digital and not self.held:
             self.held = SILENT
         return self._conclude(now)
 
@@ -239,20 +241,20 @@ class EvsePilot:
             self._steps.vehicle_came()
             if level is Level.D and not self._ventilation:
                 self._passing = PilotFault.VENTILATION
-        self._note_run()
+        self._note_digital()
         toggled = self._toggles.level_changed(before, level, at)
         return [] if toggled is None else [toggled]
 
     def _unplugged(self) -> None:
-        self._has_run = False
+        self._was_digital = False
         self._latched = PilotFault.NONE
         self.held = ""
         self._low.unplugged()
         self._steps.vehicle_left()
 
-    def _note_run(self) -> None:
-        if self.is_oscillating and self._debounce.level in VEHICLE_LEVELS:
-            self._has_run = True
+    def _note_digital(self) -> None:
+        if is_digital(self.duty) and self._debounce.level in VEHICLE_LEVELS:
+            self._was_digital = True
 
     # --- what is wrong ----------------------------------------------------------------------------
 
@@ -323,7 +325,7 @@ class EvsePilot:
         self._settled_at = now + timing.DIODE_SETTLE_S
         self._low.restart()
         self._quiet = self._was_f = False
-        self._note_run()
+        self._note_digital()
         return [SetDuty(duty)]
 
     def _wanted(self) -> DutyCycle:

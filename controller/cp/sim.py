@@ -104,9 +104,7 @@ class PilotCircuit:
         elif self.duty <= DUTY_STEADY_LOW:
             high_v = low_v
         else:
-            tau_s = limits.SOURCE_OHM * (
-                limits.CABLE_CAPACITANCE_F + self.is_connected * limits.VEHICLE_CAPACITANCE_F
-            )
+            tau_s = limits.SOURCE_OHM * self.capacitance_f
             swing_v = high_v - low_v
             high_v -= swing_v * exp(-on_s / tau_s)
             low_v += swing_v * exp(-(limits.PWM_PERIOD_S - on_s) / tau_s)
@@ -122,15 +120,32 @@ class PilotCircuit:
 
     def _loaded(self, source_v: float) -> float:
         """Solve source, short and vehicle (diode in series) for the voltage on CP."""
-        conductance = 1.0 / limits.SOURCE_OHM + 1.0 / (self.short_ohm or _FAR_ABOVE_OHM)
-        open_v = source_v / limits.SOURCE_OHM / conductance
-        if not self.is_connected or self.diode is Diode.OPEN:
+        open_v, _ = self.rests_at(source_v, conducting=False)
+        if not self.conducts_at(open_v):
             return open_v
-        drop_v = 0.0 if self.diode is Diode.SHORTED else limits.DIODE_DROP_V
-        if self.diode is Diode.GOOD and open_v <= drop_v:
-            return open_v  # blocks
-        load = 1.0 / self.r2_ohm + (1.0 / self.r3_ohm if self.s2_closed else 0.0)
-        return (source_v / limits.SOURCE_OHM + drop_v * load) / (conductance + load)
+        return self.rests_at(source_v, conducting=True)[0]
+
+    def conducts_at(self, cp_v: float) -> bool:
+        """Whether the vehicle's diode conducts with this voltage on CP."""
+        if not self.is_connected or self.diode is Diode.OPEN:
+            return False
+        return self.diode is Diode.SHORTED or cp_v > limits.DIODE_DROP_V
+
+    def rests_at(self, source_v: float, *, conducting: bool) -> tuple[float, float]:
+        """Where CP comes to rest with the diode so, and the conductance there (siemens)."""
+        conductance = 1.0 / limits.SOURCE_OHM + 1.0 / (self.short_ohm or _FAR_ABOVE_OHM)
+        current_a = source_v / limits.SOURCE_OHM
+        if conducting:
+            drop_v = 0.0 if self.diode is Diode.SHORTED else limits.DIODE_DROP_V
+            load = 1.0 / self.r2_ohm + (1.0 / self.r3_ohm if self.s2_closed else 0.0)
+            conductance += load
+            current_a += drop_v * load
+        return current_a / conductance, conductance
+
+    @property
+    def capacitance_f(self) -> float:
+        """Of cable and charger, and of the vehicle where it is connected."""
+        return limits.CABLE_CAPACITANCE_F + self.is_connected * limits.VEHICLE_CAPACITANCE_F
 
 
 class SimEvsePilot:

@@ -59,6 +59,15 @@ T_OFF_UNDER_LOAD_S = 6.0
 T_UNLOCK_S = 5.0
 """Sequences 2.1 and 2.2: unlocked within this after A."""
 
+# --- a silent communication process ---------------------------------------------------------------
+PILOT_SILENCE_S = 0.5
+"""Own figure: with nothing closed a silent communication process may hang this long before the
+oscillator stops; a hiccup shall not cost a plug-in. With something closed there is no patience."""
+ABSENT_S = 10.0
+"""Own figure: without a sign of life for this long the charger is not available (state F)."""
+STEP_S = 0.001
+"""A deadline for an age lies this much behind it: the age must be above the limit then."""
+
 STAMP_TOLERANCE_S = 0.005
 """A sample stamped this much ahead of `now` was taken within the same period; more is nonsense."""
 

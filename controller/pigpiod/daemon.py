@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from controller.pigpiod.buses import I2c, Spi
 from controller.pigpiod.circuit import Bare
 from controller.pigpiod.courses import NS, to_ns
 from controller.pigpiod.notify import Notifier
@@ -112,6 +113,8 @@ class Daemon:
             **self._pwm_commands(),
             **self._notify_commands(),
             **self._other_commands(),
+            **I2c(self.circuit).commands(),
+            **Spi(self.circuit, self.pins).commands(),
         }
 
     # --- clients --------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from smbus2 import SMBus
 
 from tests.vm.parts import GpioSim
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 BUILT = os.environ.get("CCS_VM", "")
 """Inside: the folder of the modules that were built for this kernel."""
+PRESCALE, PRESCALE_AFTER_RESET = 0xFE, 0x1E
+"""Of a PCA9685 (data sheet): without it the kernel takes the chip for one that runs too fast."""
 GPIO_LINES = 54
 GPIO_LABEL = "pinctrl-bcm2711"
 """The label by which lgpio and gpiozero know the header of a Pi 4."""
@@ -63,6 +66,8 @@ def pwm_chip(i2c_bus: int) -> Path:
     """A PWM chip in /sys/class/pwm: a PCA9685 on the bus of i2c-stub."""
     load("regmap-i2c")
     subprocess.run(["insmod", f"{BUILT}/pwm-pca9685.ko"], check=True)
+    with SMBus(i2c_bus) as bus:
+        bus.write_byte_data(0x40, PRESCALE, PRESCALE_AFTER_RESET)
     attach(i2c_bus, "pca9685", 0x40)
     return next(Path("/sys/class/pwm").glob("pwmchip*"))
 
