@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,14 @@ import pytest
 
 from controller.cp.driver_kernel_pwm import KernelPwmPilot
 from controller.cp.driver_pigpio import PigpioPilot
+from controller.loop import Loop
+from controller.pigpio_link import PigpioLink
+from controller.pigpiod.circuit import Bare
+from controller.pigpiod.courses import to_ns
+from controller.pigpiod.daemon import Daemon
 from tests.cp.fake_sysfs import Channel, FakeSysfs
 from tests.fake_pigpiod import FakePigpiod, patient_link, running
+from tests.pigpiod.served import Served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
     from controller.cp.port import PilotPort
 
 GPIO = 18
+WIRED = 17
 PERIOD_S = 0.005
 CALM_S = 0.3
 """Longer than any pause between two looks at what is driven."""
@@ -102,6 +110,63 @@ class PigpioBench(Bench):
         self.daemon.pwm[GPIO] = (1000, 500_000)
 
 
+class SimulatedBench(Bench):
+    """The simulated daemon, and what a wire on the pin carries: its edges, in nanoseconds."""
+
+    def __init__(self) -> None:
+        self.served: Served | None = Served(Daemon(Bare([(GPIO, WIRED)])))
+        self.tcp_port = self.served.port
+        self.daemon = self.served.daemon
+        self.links: list[PigpioLink] = []
+        self.port = self.make()
+
+    def make(self) -> PilotPort:
+        self.links.append(PigpioLink(f"127.0.0.1:{self.tcp_port}", timeout_s=1.0))
+        return PigpioPilot(self.links[-1], GPIO)
+
+    def step(self) -> None:
+        self.now += PERIOD_S
+        self.links[-1].step(self.now)
+        self.port.step(self.now)
+
+    def pin(self) -> tuple[float, float]:
+        """Measure 100 periods, beginning after the change of a running period."""
+        line = self.daemon.pins.pins[WIRED].line
+        begin = to_ns(Loop().now()) + 5_000_000
+        edges = line.edges(begin, begin + 100_000_000)
+        if not edges:
+            return 0.0, float(line.level(begin))
+        rises = [at for at, level in edges if level]
+        span = rises[-1] - rises[0]
+        high = sum(
+            fall - rise
+            for (rise, up), (fall, _) in itertools.pairwise(edges)
+            if up and fall <= rises[-1]
+        )
+        return 1e9 * (len(rises) - 1) / span, high / span
+
+    def kill(self) -> None:
+        assert self.served is not None
+        self.served.close()
+        self.served = None
+
+    def revive(self) -> None:
+        self.daemon = Daemon(Bare([(GPIO, WIRED)]))
+        self.served = Served(self.daemon, self.tcp_port)
+
+    def meddle(self) -> None:
+        assert self.served is not None
+        self.served.call(
+            lambda now: self.daemon.outputs.set_hardware_pwm(GPIO, 1000, 1, 0) and None
+        )
+
+    def close(self) -> None:
+        for link in self.links:
+            link.close()
+        if self.served is not None:
+            self.served.close()
+
+
 class KernelBench(Bench):
     def __init__(self, files: FakeSysfs) -> None:
         self.files = files
@@ -139,11 +204,22 @@ def pigpio_bench() -> Iterator[Bench]:
 
 
 @contextlib.contextmanager
+def simulated_bench() -> Iterator[Bench]:
+    bench = SimulatedBench()
+    try:
+        yield bench
+    finally:
+        bench.close()
+
+
+@contextlib.contextmanager
 def kernel_bench() -> Iterator[Bench]:
     yield KernelBench(FakeSysfs())
 
 
-@pytest.fixture(params=[pigpio_bench, kernel_bench], ids=["pigpio", "kernel"])
+@pytest.fixture(
+    params=[pigpio_bench, simulated_bench, kernel_bench], ids=["pigpio", "simulated", "kernel"]
+)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     with request.param() as made:
         yield made

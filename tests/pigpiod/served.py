@@ -25,10 +25,10 @@ WAIT_S = 20.0
 class Served:
     """A running server; `port` is where."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Daemon, port: int = 0) -> None:
         self.daemon = daemon
         self.loop = Loop()
-        self.server = Server(self.loop, daemon, "127.0.0.1", 0)
+        self.server = Server(self.loop, daemon, "127.0.0.1", port)
         self.port = self.server.port
         self._bell, self._button = socket.socketpair()
         self.loop.watch(self._bell.fileno(), self._rung)
