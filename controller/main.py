@@ -53,6 +53,9 @@ COMMANDS = {
     "realtime": Command("service", "realtime", "hard-timed half of a real charger or vehicle"),
     "communication": Command("service", "communication", "talking half of a real one"),
     "pigpiod-sim": Command("pigpiod_tool", "pigpiod_sim", "a simulated pigpio daemon and its GPIO"),
+    "calibrate": Command(
+        "calibrate", "calibrate", "correct the measured pilot, resistor by resistor"
+    ),
     "config": Command("scene", "config", "print every configuration key with its bounds"),
 }
 

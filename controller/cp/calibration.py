@@ -78,7 +78,7 @@ LOADS = (
         "2.74 kOhm and 270 Ohm in parallel",
         _parallel(limits.R2_OHM, limits.R3_VENTILATION_OHM),
     ),
-    Load("short", "a short circuit to PE", 0.0),
+    Load("short", "a wire", 0.0),
     Load("low", "nothing", float("inf"), duty=0.0),
 )
 """The steps of a calibration (IEC 61851-1 Table A.3: the vehicle's resistors)."""

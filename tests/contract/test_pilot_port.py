@@ -156,9 +156,11 @@ class SimulatedBench(Bench):
 
     def meddle(self) -> None:
         assert self.served is not None
-        self.served.call(
-            lambda now: self.daemon.outputs.set_hardware_pwm(GPIO, 1000, 1, 0) and None
-        )
+
+        def drive(now: float) -> None:
+            self.daemon.outputs.set_hardware_pwm(GPIO, 1000, 1, to_ns(now))
+
+        self.served.call(drive)
 
     def close(self) -> None:
         for link in self.links:
