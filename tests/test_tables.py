@@ -140,6 +140,7 @@ def rules(contract: str, key: str) -> set[str]:
 
 
 MACHINE = {
+    "controller.calibrate",
     "controller.child",
     "controller.exi_tool",
     "controller.hardware",
