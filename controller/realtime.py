@@ -131,6 +131,10 @@ class Realtime(ABC):
             return None
         return self._heartbeat_at + HEARTBEAT_TIMEOUT_S + AGE_STEP_S
 
+    def goes_on(self, item: object) -> bool:
+        """Whether this decides nothing by itself (virtual time reads no inputs for it)."""
+        return type(item) is Heartbeat
+
     def next_of_cores(self) -> float | None:
         """Return the earliest deadline of the cores alone (virtual time knows when beats come)."""
         return self._timer_at
@@ -366,6 +370,12 @@ class EvseRealtime(ChargerRealtime):
             and not self.contactors.is_commanded
             and self.stage.state is StageState.OFF
         )
+
+    def goes_on(self, item: object) -> bool:
+        """Whether this only goes on with what is done already: the same phase, another target."""
+        if type(item) is OutputRequest:
+            return item.phase is self.stage.request.phase
+        return super().goes_on(item)
 
     def _earliest(self) -> float | None:
         return earliest(

@@ -16,7 +16,7 @@ from collections.abc import MutableSet
 from typing import TYPE_CHECKING
 
 from controller.loop import Core, Node, Record
-from controller.signals import EvseInputs, Heartbeat, PevInputs
+from controller.signals import EvseInputs, PevInputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Set
@@ -84,7 +84,8 @@ class SampledNode(Node):
     """A realtime node that decides on fresh inputs, as its own period would bring them.
 
     Its frames rest while nothing moves; so before a request or a deadline is acted upon, a frame is
-    run if the last one is old. A heartbeat decides nothing by itself.
+    run if the last one is old. A heartbeat decides nothing by itself, nor does a request that only
+    goes on with what is done already.
     """
 
     core: EvseRealtime | PevRealtime
@@ -93,7 +94,7 @@ class SampledNode(Node):
 
     def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
         """Give one input to the core."""
-        if type(item) is not Heartbeat:
+        if not self.core.goes_on(item):
             self.beats.tell(now)
             if now - self.frames.at > FRESH_S:
                 self.frames.fire(now)
