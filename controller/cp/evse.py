@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from math import inf
 
-from controller.cp import faults, levels, timing
+from controller.cp import faults, levels, limits, timing
 from controller.cp.current import is_digital
 from controller.cp.duty import DutySteps, meaningful
 from controller.cp.levels import POWER_LEVELS, VEHICLE_LEVELS, Debounce, Level
@@ -94,6 +94,7 @@ class EvsePilot:
         self._passing = PilotFault.NONE
         self._was_f = False
         """-12 V was reached since it is driven."""
+        self._f_lost_since: float | None = None
         self._keep_low = self._keep_high = 0.0
         self._quiet = False
         self._taken_at = -inf
@@ -230,6 +231,8 @@ class EvsePilot:
         level = self._debounce.level
         assert level is not None
         self._keep_low, self._keep_high = levels.keep_band(level)
+        if level is Level.F:  # far above -12 V it stays F, but something is wrong
+            self._keep_high = limits.F_LOST_V
         self._quiet = False
         self._low.restart()
         self._passing = PilotFault.NONE
@@ -267,21 +270,35 @@ class EvsePilot:
             return
         if level is Level.F and self.duty <= DUTY_STEADY_LOW:
             self._was_f, self._low.missing = True, False
+            self._judge_f(sample, at)
         elif faults.is_wrong_level(level, self.duty) and self._latched is PilotFault.NONE:
             fault = faults.of_level(level, sample, self.duty, was_f=self._was_f)
             if fault is PilotFault.NEGATIVE_SUPPLY:
                 self._low.missing = True
             else:
-                self._latched = fault
-                self.held = self.held or fault.value
-                self._requested = DUTY_STEADY_HIGH
+                self._latch(fault)
+
+    def _judge_f(self, sample: PilotSample, at: float) -> None:
+        """Notice a short circuit of F that is too weak to make it E."""
+        if not sample.high_v > limits.F_LOST_V:
+            self._f_lost_since = None
+        elif self._f_lost_since is None:
+            self._f_lost_since = at
+        elif at - self._f_lost_since >= timing.DEBOUNCE_S and self._latched is PilotFault.NONE:
+            self._latch(PilotFault.SHORT)
+
+    def _latch(self, fault: PilotFault) -> None:
+        self._latched = fault
+        self.held = self.held or fault.value
+        self._requested = DUTY_STEADY_HIGH
 
     def _is_unjudged(self) -> bool:
         level = self._debounce.level
         if level is None or self._latched is not PilotFault.NONE:
             return False
         if self.duty <= DUTY_STEADY_LOW:
-            return not (self._was_f if level is Level.F else self._low.missing)
+            judged = self._was_f and self._f_lost_since is None
+            return not (judged if level is Level.F else self._low.missing)
         return faults.is_wrong_level(level, self.duty)
 
     def _name_fault(self) -> PilotFault:
@@ -325,6 +342,7 @@ class EvsePilot:
         self._settled_at = now + timing.DIODE_SETTLE_S
         self._low.restart()
         self._quiet = self._was_f = False
+        self._f_lost_since = None
         self._note_digital()
         return [SetDuty(duty)]
 

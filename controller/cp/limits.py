@@ -18,6 +18,8 @@ mirrors the high phase (-9 V), with a short circuit it is near 0 V: both are out
 
 RANGE_V = (-13.0, 13.0)
 """What a generator of +-12 V can make (+-0.6 V, and the accuracy of the measurement)."""
+F_LOST_V = -10.0
+"""chargebyte: driven to -12 V, a pilot above this is short-circuited."""
 MIRROR_V = 1.2
 """chargebyte: high and low phase whose sum is this small are the same load both ways: no diode."""
 

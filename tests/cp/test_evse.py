@@ -17,6 +17,7 @@ from controller.signals import (
     InterlockReport,
     Output,
     PilotChanged,
+    PilotFault,
     PilotSample,
     SetDuty,
 )
@@ -55,6 +56,9 @@ class Bench:
 
     def states(self) -> list[ControlPilotState]:
         return [o.state for o in self.out if isinstance(o, PilotChanged)]
+
+    def faults(self) -> list[PilotFault]:
+        return [o.fault for o in self.out if isinstance(o, PilotChanged)]
 
     def to_c2(self) -> None:
         self.run(0.05)
