@@ -13,6 +13,7 @@ the kernel's PWM) there is no new sample, and 50 ms later no permit.
 from __future__ import annotations
 
 import importlib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from math import inf, nan
 from pathlib import Path
@@ -283,24 +284,21 @@ def open_charger(config: ChargerConfig, board: boards.Board, time: Time) -> Evse
     ac = config.charger.mode == "ac"
     pins.check_board(board.evse, ac=ac, name=hardware.board or "the board")
     found = calibration_of(config)
-    link = open_link(hardware.pigpiod, time) if uses_daemon(config, gpio=True) else None
-    gpio = open_gpio(hardware.gpio, board.evse, link, time, OUTPUTS)
-    parts = open_pilot(config, board.evse, found, time, link)
     modules: Modules = SiteLink(hardware.site) if hardware.modules == "simulated" else NoModules()
-    made = EvseHardware(
-        parts,
-        gpio,
-        modules,
-        board.evse,
-        external_interlock=config.charger.interlock == "external",
-        ac=ac,
-    )
-    try:
+    with ExitStack() as undo:
+        link = None
+        if uses_daemon(config, gpio=True):
+            link = open_link(hardware.pigpiod, time)
+            undo.callback(link.close)
+        gpio = open_gpio(hardware.gpio, board.evse, link, time, OUTPUTS)
+        undo.callback(gpio.close)
+        parts = open_pilot(config, board.evse, found, time, link)
+        external = config.charger.interlock == "external"
+        made = EvseHardware(parts, gpio, modules, board.evse, external_interlock=external, ac=ac)
+        undo.callback(made.close)
         made.make_safe()
         prove_pilot(parts, time)
-    except PortError:
-        made.close()
-        raise
+        undo.pop_all()
     return made
 
 
@@ -358,9 +356,23 @@ def open_pilot(
     link: PigpioLink | None = None,
 ) -> PilotParts:
     """Open generator and converter; both work when this returns. Raises ConfigError, PortError."""
+    with ExitStack() as undo:
+        if link is None and uses_daemon(config, gpio=False):
+            link = open_link(config.hardware.pigpiod, time)
+            undo.callback(link.close)
+        parts = _open_pilot(config, side, found, time, link)
+        undo.pop_all()
+    return parts
+
+
+def _open_pilot(
+    config: ChargerConfig,
+    side: boards.Side,
+    found: calibration.Calibration,
+    time: Time,
+    link: PigpioLink | None,
+) -> PilotParts:
     hardware = config.hardware
-    if link is None and uses_daemon(config, gpio=False):
-        link = open_link(hardware.pigpiod, time)
     gpio = side.pins["pilot_pwm"].gpio
     if hardware.pilot == "kernel-pwm":
         pilot: PilotPort = KernelPwmPilot(gpio)
@@ -384,11 +396,10 @@ def open_pilot(
     parts = PilotParts(link, pilot, converter, levels, more["proximity"], more["temperature"])
     parts.pilot.set_duty(DUTY_STEADY_HIGH)
     try:
-        wait_until(
-            lambda: parts.levels.read(time.now()).taken_at > -inf, parts.step, parts.problem, time
-        )
+        wait_until(lambda: levels.read(time.now()).taken_at > -inf, parts.step, parts.problem, time)
     except PortError:
-        parts.close()
+        pilot.close()
+        converter.close()
         raise
     return parts
 

@@ -8,15 +8,18 @@ from math import isnan
 from typing import TYPE_CHECKING
 
 import pytest
+from gpiozero.pins.mock import MockFactory
 
 from controller import board as boards
 from controller import hardware as under_test
 from controller.config import CarConfig, ChargerConfig, HardwareSection
 from controller.cp.calibration import Correction, Point, fit, render
+from controller.cp.driver_kernel_pwm import KernelPwmPilot
 from controller.errors import ConfigError, ControllerError, PortError
 from controller.hardware import one_line, open_hardware
 from controller.interlock_rules import PILOT_STALE_S
 from controller.port import Hardware, MidPeriod
+from controller.power.driver_gpio import GpiozeroGpio
 from controller.power.limits import NO_ENVELOPE
 from controller.realtime import EvseRealtime
 from controller.signals import (
@@ -33,6 +36,8 @@ from controller.signals import (
     StartIsolationTest,
 )
 from tests.charger_rig import ChargerRig, charger_rig
+from tests.cp.converters import NO_ANSWER, Clock, ModelBus
+from tests.cp.fake_sysfs import Channel, FakeSysfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -564,6 +569,94 @@ def test_the_core_sees_the_vehicle_and_holds_everything_when_the_daemon_dies(
     hardware.close()
 
 
+# --- without the daemon: Pi 5, Debian 13 ---------------------------------------------------------
+
+
+class KernelRig:
+    """The kernel's interfaces in place of the daemon's, the same circuit behind them."""
+
+    def __init__(self, rig: ChargerRig, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rig = rig
+        rig.daemon.stop()
+        self.files = FakeSysfs("1f00098000.pwm", channels=[Channel() for _ in range(4)])
+        self.factory = MockFactory()
+        clock = Clock()
+        self.bus = ModelBus(rig.ads, clock)
+        self.bus.clock = rig.time.now  # type: ignore[assignment]
+        monkeypatch.setattr(ChargerRig, "duty", property(lambda _: self.files.pin(2)[1]))
+        monkeypatch.setattr(
+            under_test, "KernelPwmPilot", lambda gpio: KernelPwmPilot(gpio, files=self.files)
+        )
+        monkeypatch.setattr(under_test, "KernelBus", lambda: self.bus)
+        monkeypatch.setattr(under_test, "open_lgpio", self.open_pins)
+
+    def open_pins(self, inputs: list[boards.Pin], outputs: list[boards.Pin]) -> GpiozeroGpio:
+        port = GpiozeroGpio(self.factory, inputs, outputs)
+        for pin in inputs:
+            outside = self.factory.pin(f"GPIO{pin.gpio}")
+            if self.rig.daemon.levels[pin.gpio]:
+                outside.drive_high()
+            else:
+                outside.drive_low()
+        return port
+
+    def open(self) -> EvseHardware:
+        return self.rig.open(
+            self.rig.config(
+                pilot="kernel-pwm", gpio="lgpio", adc_bus="kernel", pigpiod="127.0.0.1:1"
+            )
+        )
+
+    def level(self, name: str) -> int:
+        return int(self.factory.pin(f"GPIO{self.rig.board.evse.pins[name].gpio}").state)
+
+
+def test_a_pi_5_needs_no_daemon(rig: ChargerRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = KernelRig(rig, monkeypatch)
+    hardware = kernel.open()
+    assert hardware.problem() == ""
+    assert kernel.files.pin(2) == (0.0, 1.0)
+    close_everything(hardware, rig)
+    inputs = rig.run(hardware, 10)
+    assert kernel.files.pin(2) == (1000.0, 0.05)
+    assert age_s(rig, inputs) <= 0.0101
+    assert not inputs.emergency_stop
+    assert not inputs.chain_open
+    assert (kernel.level("contactors"), kernel.level("module_enable")) == (1, 1)
+    edges = []
+    for _ in range(4):
+        rig.period(hardware)
+        edges.append(kernel.level("watchdog"))
+    assert edges in ([0, 1, 0, 1], [1, 0, 1, 0])
+    hardware.make_safe()
+    assert (kernel.level("contactors"), kernel.level("module_enable")) == (0, 0)
+    hardware.close()
+    assert kernel.files.pin(2) == (0.0, 1.0)
+    kernel.factory.reset()
+
+
+@pytest.mark.parametrize("fault", ["pwm", "bus"])
+def test_on_a_pi_5_a_part_that_is_gone_stops_the_samples_too(
+    rig: ChargerRig, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    kernel = KernelRig(rig, monkeypatch)
+    hardware = kernel.open()
+    rig.run(hardware, 60)
+    if fault == "pwm":
+        kernel.files.gone = True
+    else:
+        kernel.bus.error = NO_ANSWER
+    inputs = rig.run(hardware, 70)
+    assert age_s(rig, inputs) > PILOT_STALE_S
+    assert hardware.problem()
+    kernel.files.gone, kernel.bus.error = False, 0
+    inputs = rig.run(hardware, 70)
+    assert age_s(rig, inputs) < 0.02
+    assert hardware.problem() == ""
+    hardware.close()
+    kernel.factory.reset()
+
+
 # --- the site's modules --------------------------------------------------------------------------
 
 
@@ -580,7 +673,8 @@ def test_what_is_said_twice_is_told_once() -> None:
     assert one_line(("", "")) == ""
 
 
-def test_a_vehicle_is_opened_by_its_own_module() -> None:
+def test_a_vehicle_is_opened_by_its_own_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(under_test, "START_S", 0.1)
     with pytest.raises(ControllerError):
         open_hardware(CarConfig(), "pev")
 
