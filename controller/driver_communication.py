@@ -102,10 +102,14 @@ class Sockets:
 
     def realtime_lost(self, now: float) -> None:
         """Let the core know that there is no realtime process any more."""
+        self.detach()
+        self.node.finish(self._core.realtime_lost(now), now)
+
+    def detach(self) -> None:
+        """Talk to no realtime process for now."""
         if self._realtime is not None:
             self._loop.watch(self._realtime.fileno(), None)
             self._realtime = None
-        self.node.finish(self._core.realtime_lost(now), now)
 
     def _ask(self, output: Output, now: float) -> None:
         if self._realtime is not None:

@@ -409,6 +409,15 @@ def go_first(priority: int) -> list[str]:
     return []
 
 
+def come_early(nice: int) -> list[str]:
+    """Run before ordinary work without being hard-timed; returns what was refused, in words."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    except OSError:
+        return [f"not at nice {nice} (run as a service or with CAP_SYS_NICE)"]
+    return []
+
+
 def stay_on(cpu: int) -> list[str]:
     """Run the present thread on this CPU alone; returns what was refused, in words."""
     try:

@@ -60,7 +60,7 @@ class RealtimeLink:
     def close(self) -> None:
         """Give the connection up."""
         if self.channel is not None:
-            self._loop.watch(self.channel.fileno(), None)
+            self._sockets.detach()
             self.channel.close()
             self.channel = None
 
