@@ -192,7 +192,8 @@ class RealtimeService:
             p999,
         )
         self._door.send_signal(report)  # recorded where it arrives
-        self._notifier.send(self._notifier.words.status(self._status()))
+        if self._ready:
+            self._notifier.send(self._notifier.words.status(self._status()))
 
     def _status(self) -> str:
         late = self.loop.lateness.worst_ns / 1e6

@@ -27,6 +27,7 @@ from controller.signals import (
     MessageReceived,
     MessageSent,
     ModemFailed,
+    Noted,
     Output,
     OutputRequest,
     Phase,
@@ -301,6 +302,26 @@ def test_the_end_of_realtime_is_told_once_and_does_not_spin(bench: Bench) -> Non
     bench.realtime.close()
     assert bench.turn(5) == [REALTIME_GONE]
     bench.do(DutyRequest(1.0))  # nobody to hear it: no exception
+
+
+def test_a_new_realtime_process_takes_the_place_of_the_old(bench: Bench) -> None:
+    bench.realtime.close()
+    bench.turn()
+    near, far = ipc.pair()
+    ours, theirs = ipc.Channel(near), ipc.Channel(far)
+    bench.sockets.attach(ours)
+    theirs.on_signal(lambda item, now: bench.asked.append(item))
+    bench.do(DutyRequest(0.05))
+    theirs.receive(0.0)
+    assert bench.asked == [DutyRequest(0.05)]
+    theirs.send_signal(Noted("x"))
+    assert bench.turn() == [Noted("x")]
+    bench.sockets.detach()
+    bench.sockets.detach()
+    ours.close()  # only after it is forgotten
+    theirs.close()
+    assert bench.turn() == []
+    bench.do(DutyRequest(1.0))
 
 
 # --- the connection ------------------------------------------------------------------------------

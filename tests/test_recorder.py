@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.recorder import CYCLIC, FOLD_S, Recorder
+from controller.recorder import CYCLIC, FOLD_S, Backlog, Recorder
 from controller.signals import (
     AcReading,
     CableCheckState,
@@ -152,3 +152,38 @@ def test_nodes_and_directions_are_apart() -> None:
 
 def test_every_cyclic_kind_is_tested() -> None:
     assert set(CYCLIC) == {EvseInputs, PevInputs, PowerReport, InletReport, Heartbeat, SetOutput}
+
+
+# --- the backlog ---------------------------------------------------------------------------------
+
+
+def drain(backlog: Backlog) -> list[bytes]:
+    packets = []
+    while (packet := backlog.peek()) is not None:
+        packets.append(packet)
+        backlog.taken()
+    return packets
+
+
+def test_a_backlog_gives_each_once_and_all_again_when_asked() -> None:
+    backlog = Backlog(10)
+    assert backlog.peek() is None
+    for n in range(4):
+        backlog.put(b"%d" % n)
+    assert drain(backlog) == [b"0", b"1", b"2", b"3"]
+    backlog.put(b"4")
+    assert backlog.peek() == backlog.peek() == b"4"  # not taken yet: the socket was full
+    assert drain(backlog) == [b"4"]
+    backlog.rewind()
+    assert drain(backlog) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_a_backlog_is_bounded_and_loses_the_oldest() -> None:
+    backlog = Backlog(3)
+    for n in range(10):
+        backlog.put(b"%d" % n)
+        if n == 4:
+            assert drain(backlog) == [b"2", b"3", b"4"]
+    assert drain(backlog) == [b"7", b"8", b"9"]
+    backlog.rewind()
+    assert drain(backlog) == [b"7", b"8", b"9"]
