@@ -11,6 +11,7 @@ Garbage is counted and reported, never raised into a core: whoever gets it acts 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket
 import stat
@@ -131,10 +132,28 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
+def claim(path: str) -> int:
+    """Make sure that no other process serves `path`; returns a descriptor to hold meanwhile.
+
+    The kernel lets go of it when the process ends, however that happens. Raises PortError.
+    """
+    lock = -1
+    try:
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if lock >= 0:
+            os.close(lock)
+        if isinstance(error, BlockingIOError):
+            raise PortError(f"{path}: another process is serving it") from error
+        raise _unserved(path, error) from error
+    return lock
+
+
 def listen(path: str) -> socket.socket:
     """Wait for the other process at a path of the file system (mode 0660). Raises PortError.
 
-    What a dead process left there is removed; beside a living one nobody may listen.
+    A socket that a dead process left there is removed: `claim` the path first.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
     try:
@@ -147,26 +166,24 @@ def listen(path: str) -> socket.socket:
         sock.listen(2)
     except OSError as error:
         sock.close()
-        if isinstance(error, PortError):
-            raise
-        raise PortError(
-            f"{path}: cannot listen there: {error.strerror} (realtime.socket; its folder must "
-            "exist and belong to this user: as a service systemd makes it)"
-        ) from error
+        raise _unserved(path, error) from error
     return sock
 
 
 def _clear(path: str) -> None:
-    """Remove a socket that nobody serves. Raises PortError for anything else, OSError."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             raise PortError(f"{path}: is there and no socket; remove it, or set realtime.socket")
-        with connect(path):
-            raise PortError(f"{path}: another realtime process is listening there")
-    except FileNotFoundError:
-        return
-    except ConnectionRefusedError:
         os.unlink(path)
+
+
+def _unserved(path: str, error: OSError) -> PortError:
+    if isinstance(error, PortError):
+        return error
+    return PortError(
+        f"{path}: cannot listen there: {error.strerror} (realtime.socket; its folder must exist "
+        "and belong to this user: as a service systemd makes it)"
+    )
 
 
 def connect(path: str) -> socket.socket:

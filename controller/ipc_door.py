@@ -19,7 +19,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from controller import ipc, signals_json
-from controller.errors import WireError
+from controller.errors import PortError, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,12 @@ class Door:
         self.on_found: Callable[[str, float], object] = lambda who, now: None
         self.on_lost: Callable[[str, float], object] = lambda why, now: None
         self._accepted = accepted
-        self._listener = ipc.listen(path)
+        self._claim = ipc.claim(path)
+        try:
+            self._listener = ipc.listen(path)
+        except PortError:
+            os.close(self._claim)
+            raise
         self._shut_until = 0.0
         self._window_ends_at = 0.0
         self._window_count = 0
@@ -88,13 +93,16 @@ class Door:
         self._lose(f"the communication process was shut out: {why}", now)
 
     def close(self) -> None:
-        """Let nobody in any more and remove the path."""
+        """Let nobody in any more and remove the path; closing twice is allowed."""
         if self.channel is not None:
             self.channel.close()
             self.channel = None
         self._listener.close()
-        with contextlib.suppress(OSError):
-            os.unlink(self.path)
+        if self._claim >= 0:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+            os.close(self._claim)
+            self._claim = -1
 
     # --- inside ----------------------------------------------------------------------------------
 

@@ -10,7 +10,8 @@ from controller.config import CarConfig, ChargerConfig, parse
 from controller.driver_journal import Journal
 from controller.driver_notify import Notifier
 from controller.ipc_door import Door
-from controller.realtime import EvseRealtime, PevRealtime
+from controller.realtime import EvseRealtime
+from controller.realtime_pev import PevRealtime
 from controller.service_realtime import RealtimeService
 from controller.signals import (
     REQUESTS,
@@ -23,6 +24,7 @@ from controller.signals import (
     Phase,
     SetDuty,
     SetOutput,
+    SetWatchdog,
 )
 from controller.sim import World
 
@@ -74,11 +76,15 @@ class SimHardware:
 
     def carry_out(self, command: Output, now: float) -> None:
         self.calls.append(type(command).__name__)
-        self.world.carry_out(self.side, command, now)
+        if not isinstance(command, SetWatchdog):  # the service kicks, or not
+            self.world.carry_out(self.side, command, now)
 
     def kick(self) -> None:
         self.calls.append("kick")
         self.kicks += 1
+        if self.side == "evse":
+            self.world.interlock.watchdog.edge(self.world.circuit.now or 0.0)
+            self.world.interlock.touch()
 
     def problem(self) -> str:
         return self.trouble
@@ -151,6 +157,7 @@ class Rig:
         """Those who take part in time."""
         self._everyone: list[Peer] = []
         self.service.loop.start()
+        self.until(lambda: side == "pev" or self.core.interlock_test.has_passed)  # type: ignore[union-attr]
 
     @property
     def now(self) -> float:

@@ -95,11 +95,13 @@ def test_what_a_dead_process_left_is_removed(path: str) -> None:
 
 
 def test_beside_a_living_one_there_is_no_second(watched: Watched, path: str) -> None:
-    with pytest.raises(PortError, match="another realtime process is listening"):
+    with pytest.raises(PortError, match="another process is serving it"):
         Door(path, REQUESTS)
     watched.serve(3)
-    assert os.path.exists(path)
-    assert come(path).send(ipc.SIGNAL, b"")
+    peer = come(path)
+    peer.send_signal(BEAT)
+    watched.serve(2)
+    assert watched.got == [BEAT]
 
 
 def test_a_file_that_is_no_socket_stays(path: str) -> None:

@@ -17,7 +17,8 @@ from controller import loop, service
 from controller import main as cli
 from controller.config import CarConfig, ChargerConfig, parse
 from controller.errors import ConfigError, PortError
-from controller.realtime import EvseRealtime, PevRealtime
+from controller.realtime import EvseRealtime
+from controller.realtime_pev import PevRealtime
 from controller.site_link import free_udp_port
 from tests.scene_process import ROOT, command
 
@@ -248,7 +249,7 @@ def test_a_second_realtime_process_ends_with_a_line(
         assert time.monotonic() < deadline
         os.sched_yield()
     second = start(realtime(tmp_path))
-    second.until("another realtime process is listening there")
+    second.until("another process is serving it")
     second.process.wait(30.0)
     assert second.process.returncode != 0
     assert first.process.poll() is None

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controller.power.sim_interlock import SimInterlock
 from controller.signals import (
-    ContactorReading,
-    EvseInputs,
-    PevInputs,
+    CloseContactors,
+    OpenContactors,
+    Output,
+    SetDuty,
     SetOutput,
     StartIsolationTest,
 )
@@ -36,7 +36,6 @@ class Plant:
     def __init__(self, charger: ChargerConfig, car: CarConfig, path: Path, now: float) -> None:
         self.world = World(charger, car)
         self.world.isolation.period_s = MEASURED_EVERY_S
-        self.chain = SimInterlock(self.world.pilot)
         self.wires = wiring.Wires(path, make=True)
         self.wires.set(wiring.DUTY, 1.0)
         self.closed = False
@@ -48,6 +47,7 @@ class Plant:
         self.due = now
         self._edges = self._tests = 0.0
         self._setpoint = SetOutput(0.0, 0.0, on=False)
+        self._resend_at = now
         self._is_commanded = False
         self.step(now)
 
@@ -61,54 +61,46 @@ class Plant:
         return not self.closed and not self.output_on
 
     def step(self, now: float) -> None:
+        """Let the hardware follow the wires up to now."""
         self.worst_late_s = max(self.worst_late_s, now - self.due)
-        world, chain, wires = self.world, self.chain, self.wires
+        world, wires = self.world, self.wires
+        world.advance(now)
         if wires.get(wiring.EDGES) != self._edges:
             self._edges = wires.get(wiring.EDGES)
-            chain.watchdog.edge(now)
+            world.interlock.watchdog.edge(now)
+            world.interlock.touch()
         if wires.get(wiring.DUTY) != world.pilot.duty:
-            world.pilot.duty = wires.get(wiring.DUTY)
-        chain.advance(now)
+            self._do(SetDuty(wires.get(wiring.DUTY)), now)
         commanded = bool(wires.get(wiring.COILS))
         if commanded is not self._is_commanded:
             self._is_commanded = commanded
-            chain.command(commanded, now)
-        world.circuit.advance(now)
-        world.evse_contactors.set_closed(chain.coils_on)
+            self._do(CloseContactors() if commanded else OpenContactors("wire"), now)
         if wires.get(wiring.TESTS) != self._tests:
             self._tests = wires.get(wiring.TESTS)
-            world.carry_out("evse", StartIsolationTest(), now)
+            self._do(StartIsolationTest(), now)
         self._drive_module(now)
+        wires.put_inputs(world.evse_inputs(now))
         self._note(now)
-        wires.put_inputs(self.evse_inputs(now))
+
+    def _do(self, command: Output, now: float) -> None:
+        self.world.carry_out("evse", command, now)
 
     def _drive_module(self, now: float) -> None:
         wires = self.wires
-        on = bool(wires.get(wiring.IS_ON)) and self.chain.modules_enabled
+        on = bool(wires.get(wiring.IS_ON))
         setpoint = SetOutput(wires.get(wiring.VOLTAGE), wires.get(wiring.CURRENT), on)
-        self.world.circuit.heard_at = now
-        if setpoint != self._setpoint:
-            self._setpoint = setpoint
-            self.world.module.set_output(setpoint, now)
+        if setpoint != self._setpoint or now >= self._resend_at:
+            self._setpoint, self._resend_at = setpoint, now + 1.0
+            self._do(setpoint, now)
 
     def _note(self, now: float) -> None:
         closed = self.world.circuit.evse_contactors.is_closed
-        if closed is not self.closed or self._setpoint.on is not self.output_on:
+        on = self._setpoint.on and self.world.interlock.modules_enabled
+        if closed is not self.closed or on is not self.output_on:
             self.closings += closed and not self.closed
-            self.closed, self.output_on, self.moved_at = closed, self._setpoint.on, now
+            self.closed, self.output_on, self.moved_at = closed, on, now
 
-    def evse_inputs(self, now: float) -> EvseInputs:
-        world = self.world
-        return EvseInputs(
-            world.pilot.pilot_sample(now),
-            world.module.read(now),
-            ContactorReading(self.closed, now),
-            world.isolation.read(now),
-            world.module.envelope(now),
-            world.emergency_stop,
-        )
-
-    def pev_inputs(self, now: float) -> PevInputs:
+    def pev_inputs(self, now: float) -> Output:
         return self.world.pev_inputs(now)
 
     def close(self) -> None:
