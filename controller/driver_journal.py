@@ -2,7 +2,7 @@
 
 Under systemd that is the journal (then a line begins with its level), in a shell the terminal. A
 line that would have to wait is dropped and counted, and so are lines beyond a rate at which nobody
-would read them; the next line that gets through says how many were.
+would read them, for each level by itself; the next line that gets through says how many were.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class Journal:
         self._with_level = "JOURNAL_STREAM" in os.environ if with_level is None else with_level
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
-        self._allowed = float(AT_ONCE)
-        self._said_at = 0.0
+        self._allowed = dict.fromkeys((ERROR, WARNING, NOTICE), (float(AT_ONCE), 0.0))
+        """Level -> how many lines may come, as of when: chatter does not crowd out a reason."""
 
     def say(self, now: float, text: str, level: int = NOTICE) -> None:
         """Write one line, or drop it."""
-        self._allowed = min(AT_ONCE, self._allowed + (now - self._said_at) * PER_SECOND)
-        self._said_at = now
-        if self._allowed < 1.0 or not self._has_room():
+        allowed, said_at = self._allowed[level]
+        allowed = min(AT_ONCE, allowed + (now - said_at) * PER_SECOND)
+        if allowed < 1.0 or not self._has_room():
             self.dropped += 1
             return
-        self._allowed -= 1.0
+        self._allowed[level] = (allowed - 1.0, now)
         if self.dropped:
             text = f"{text} ({self.dropped} lines before this one were dropped)"
         head = f"<{level}>" if self._with_level else ""

@@ -48,6 +48,8 @@ class Channel:
         self._flags = 0 if may_wait else socket.MSG_DONTWAIT
         self.garbage = 0
         self.dropped = 0
+        self.full = False
+        """A packet was dropped because the other process does not read."""
         self.lost = False
         self.on: dict[bytes, Callable[[bytes, float], None]] = {}
         """Handlers by tag; a signal's handler is set with `on_signal`."""
@@ -83,8 +85,9 @@ class Channel:
         """
         try:
             self.sock.send(tag + body, self._flags)
-        except OSError:
+        except OSError as error:
             self.dropped += 1
+            self.full = self.full or isinstance(error, BlockingIOError)
             return False
         return True
 

@@ -81,7 +81,7 @@ class Door:
         except WireError:  # a reading that is no number: nothing that anybody could use
             return
         if not self.channel.send(ipc.SIGNAL, packet):
-            self._is_deaf = True
+            self._is_deaf = self.channel.full
 
     def send(self, tag: bytes, body: bytes) -> bool:
         """Send any other packet; False: nobody took it."""

@@ -52,7 +52,7 @@ class RealtimeLink:
         self.deadline = now + RETRY_S
         if self.channel is None:
             self._look(now)
-        elif self.channel.dropped:
+        elif self.channel.full:
             self._lost("the realtime process takes no more requests", now)
         elif now - self._heard_at > SILENCE_S:
             self._lost(f"the realtime process said nothing for {SILENCE_S:g} s", now)

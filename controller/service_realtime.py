@@ -236,7 +236,7 @@ class RealtimeService:
     def _say(self, output: Output, now: float) -> None:
         """Put into the journal what a person wants to find there."""
         if isinstance(output, OpenContactors):
-            self._journal.say(now, f"contactors opened: {output.reason}", WARNING)
+            self._journal.say(now, f"contactors opened: {output.reason}", ERROR)
         elif isinstance(output, InterlockReport) and output.latched:
             self._journal.say(now, f"fault: {output.latched}", ERROR)
         elif isinstance(output, InterlockTested):

@@ -74,6 +74,15 @@ def test_more_lines_than_anybody_reads_are_dropped(pipe: tuple[int, int]) -> Non
     assert b"dropped" in os.read(reader, 1000)
 
 
+def test_chatter_does_not_crowd_out_a_reason(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    journal = Journal(writer, with_level=False)
+    for n in range(1000):
+        journal.say(10.0 + n * 0.001, "chatter")
+    journal.say(11.0, "contactors opened: because", ERROR)
+    assert b"contactors opened: because" in os.read(reader, 65536).splitlines()[-1]
+
+
 def test_a_reader_that_is_gone_harms_nobody(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     os.close(reader)

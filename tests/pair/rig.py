@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,7 +20,15 @@ from controller.child import Child
 from controller.config import CarConfig, ChargerConfig, parse
 from controller.loop import Loop, go_first
 from controller.process_site import LOOPBACK
-from controller.signals import OpenContactors, Phase, V2gEnding, V2gPhaseChanged
+from controller.signals import (
+    CloseContactors,
+    OpenContactors,
+    Phase,
+    SetS2,
+    StopRequest,
+    V2gEnding,
+    V2gPhaseChanged,
+)
 from controller.site_link import free_udp_port
 from tests.pair.plant import STEP_S, Plant
 
@@ -63,6 +72,7 @@ class Service:
 
     def __init__(self, name: str, command: list[str], folder: Path) -> None:
         self.name = name
+        self._out = folder / f"{name}.out"
         self.ready = False
         self.alive = 0
         """Signs of life."""
@@ -75,19 +85,21 @@ class Service:
             **os.environ,
             "NOTIFY_SOCKET": "@" + address[1:].decode(),
             "WATCHDOG_USEC": "500000",
+            "CCS_PILOT_CLOCK": str(folder / "clock"),
+            "PYTHONPATH": str(Path(__file__).parent / "stepped"),
         }
-        with self._errors.open("ab") as errors:
+        with self._errors.open("ab") as errors, self._out.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                stdout=errors,
+                stdout=out,
                 stderr=errors,
             )
 
     def listen(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # nothing waits, or killed meanwhile
             while True:
                 for line in self._socket.recv(4096).decode().splitlines():
                     self.ready = self.ready or line == "READY=1"
@@ -100,6 +112,11 @@ class Service:
         """All that this process and those before it wrote to standard error."""
         return self._errors.read_text(errors="replace")
 
+    @property
+    def told_us(self) -> list[str]:
+        """Lines on its standard output."""
+        return self._out.read_text().splitlines()
+
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.process.pid, number)
 
@@ -110,16 +127,59 @@ class Service:
         self._socket.close()
 
 
+class ScriptedCar:
+    """Moves S2 and the inlet contactors as a vehicle would, without a word of V2G."""
+
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
+        self._digital_since: float | None = None
+        self._was_tested = self._is_checked = False
+
+    @property
+    def is_checked(self) -> bool:
+        """The cable check's voltage has come and gone."""
+        return self._is_checked
+
+    def step(self, now: float) -> None:
+        world = self._plant.world
+        digital = world.pilot.plugged and 0.0 < world.pilot.duty < 1.0
+        if not digital:
+            self._digital_since = None
+            self._was_tested = self._is_checked = False
+        elif self._digital_since is None:
+            self._digital_since = now
+        wants = self._digital_since is not None and now >= self._digital_since + 0.1
+        if wants is not world.pilot.s2_closed:
+            world.carry_out("pev", SetS2(wants), now)
+        self._move_contactors(now)
+
+    def _move_contactors(self, now: float) -> None:
+        world = self._plant.world
+        voltage_v, battery_v = world.circuit.voltage_v, world.battery.open_voltage_v
+        closed = self._plant.closed
+        self._was_tested = closed and (self._was_tested or voltage_v > 300.0)
+        self._is_checked = closed and (self._is_checked or (self._was_tested and voltage_v < 100.0))
+        wanted = self._is_checked and (
+            world.circuit.inlet_contactors.commanded or abs(voltage_v - battery_v) < 10.0
+        )
+        if wanted is not world.circuit.inlet_contactors.commanded:
+            command = CloseContactors() if wanted else OpenContactors("scripted")
+            world.carry_out("pev", command, now)
+
+
 class Rig:
     """Plant, processes, and the time in between."""
 
     def __init__(self, folder: Path, *, period_s: float = 0.005) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self.step_wall_clock(0.0)
         self.loop = Loop()
         self.services: dict[str, Service] = {}
         self.car_phase = Phase.IDLE
         self.car_said: list[str] = []
+        self.refused: list[str] = []
+        """What the kernel did not let the plant have."""
         self._charger_file = folder / "charger.toml"
         self._car_file = folder / "car.toml"
         text = CHARGER.format(folder=folder, period_s=period_s)
@@ -134,6 +194,7 @@ class Rig:
         self._step_count = 0
         self._until: Callable[[], bool] | None = None
         self._child: Child | None = None
+        self.car: ScriptedCar | None = None
         self.loop.add(self)
 
     # --- time ------------------------------------------------------------------------------------
@@ -149,6 +210,8 @@ class Rig:
                 self._child.channel.send_signal(plant.pev_inputs(now))
             for service in self.services.values():
                 service.listen()
+        if self.car is not None:
+            self.car.step(now)
         if self._until is not None and self._until():
             self.loop.stop()
 
@@ -168,10 +231,17 @@ class Rig:
 
     # --- processes -------------------------------------------------------------------------------
 
-    def start(self, name: str) -> Service:
-        """Start realtime or communication; one that runs is ended first."""
+    def start(self, name: str, *peer: str) -> Service:
+        """Start realtime or communication; one that runs is ended first.
+
+        With arguments for `tests.pair.peer` that one takes the place of communication.
+        """
         if name in self.services:
             self.services[name].kill()
+        if peer:
+            command = ["-m", "tests.pair.peer", "--socket", f"{self.folder}/realtime.sock", *peer]
+            self.services[name] = Service(name, command, self.folder)
+            return self.services[name]
         if name == "realtime":
             command = ["-m", "tests.pair.realtime", "--wires", str(self._wires)]
         else:
@@ -226,6 +296,32 @@ class Rig:
         """Wait until the session is in a phase, as the car sees it."""
         self.wait(lambda: self.car_phase is phase, f"phase {phase.value}")
 
+    def step_wall_clock(self, seconds: float) -> None:
+        """Let the date of the processes under test jump; see `stepped`."""
+        new = self.folder / "clock.new"
+        new.write_text(f"{seconds}", encoding="ascii")
+        new.rename(self.folder / "clock")
+
+    def ask_car_to_stop(self) -> None:
+        assert self._child is not None
+        self._child.channel.send_signal(StopRequest("the driver has enough"))
+
+    def stalled_s(self, mark: int) -> float:
+        """How long the machine stood still, as plant and realtime saw it since `mark`.
+
+        More than a second is not the machine: that was a SIGSTOP of ours, or the plant saw it, too.
+        """
+        late = [float(ms) / 1e3 for ms in re.findall(r"late \((\d+\.\d) ms\)", self.said()[mark:])]
+        return max([self.plant.worst_late_s, *(seconds for seconds in late if seconds < 1.0)])
+
+    def is_idle(self) -> bool:
+        """Realtime sees no vehicle, and the station has said that it waits for one."""
+        states = [line for line in self.services["communication"].told if "STATUS=" in line]
+        pilots = re.findall(r"^pilot (\w+)", self.said(), re.MULTILINE)
+        tests = re.findall(r"interlock: proved|at rest: chain open", self.said())
+        proved = tests[-1:] == ["interlock: proved"]
+        return proved and states[-1:] == ["STATUS=unplugged"] and pilots[-1:] == ["A1"]
+
     def said(self, name: str = "realtime") -> str:
         path = self.folder / f"{name}.err"
         return path.read_text(errors="replace") if path.exists() else ""
@@ -249,17 +345,31 @@ class Rig:
         self.loop.close()
 
 
-@contextlib.contextmanager
-def running(folder: Path, **more: Any) -> Iterator[Rig]:  # noqa: ANN401
-    """Give a rig with all its processes up, nothing plugged in."""
+def bring_up(folder: Path, *, scripted: bool = False, **more: Any) -> Rig:  # noqa: ANN401
+    """Make a rig with nothing plugged in: all real, or for `tests.pair.peer` (not started)."""
     rig = Rig(folder, **more)
     try:
-        go_first(PLANT_PRIORITY)
+        rig.refused = go_first(PLANT_PRIORITY)
         rig.start("realtime")
-        rig.start("communication")
-        rig.start_car()
+        if scripted:
+            rig.car = ScriptedCar(rig.plant)
+        else:
+            rig.start("communication")
+            rig.start_car()
+            rig.wait_ready("communication")
         rig.wait_ready("realtime")
-        rig.wait_ready("communication")
+        rig.wait(lambda: "interlock: proved" in rig.said(), "the interlock's self-test", 5.0)
+    except BaseException:
+        rig.close()
+        raise
+    return rig
+
+
+@contextlib.contextmanager
+def running(folder: Path, **more: Any) -> Iterator[Rig]:  # noqa: ANN401
+    """Give a rig for as long as a test needs it."""
+    rig = bring_up(folder, **more)
+    try:
         yield rig
     finally:
         rig.close()
