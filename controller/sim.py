@@ -134,6 +134,8 @@ class World:
             seed=f"powerline/{seed}",
         )
         self.powerline.set_coupling(0, 1, None)
+        self.module_enable = True
+        """The modules' enable wire, where a board drives one (in series with the chain)."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when something discrete happened (plug, S2, emergency stop)."""
         self.wake_at: Callable[[float], object] = lambda at: None
@@ -178,7 +180,7 @@ class World:
 
     def _drive_power(self) -> None:
         self.circuit.evse_contactors.set_closed(self.interlock.coils_on)
-        self.circuit.enabled = self.interlock.modules_enabled
+        self.circuit.enabled = self.interlock.modules_enabled and self.module_enable
 
     def observe(self, node: str, item: Output, now: float) -> None:
         """Hear what the controllers do; a world with both sides needs no hint (see `sim_bench`)."""
