@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import itertools
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller import board as boards
-from controller.config import CarConfig, ChargerConfig, ChargerSection, HardwareSection
+from controller import hardware as hardware_module
+from controller.config import ChargerConfig, HardwareSection
 from controller.hardware import RealTime, open_charger
 from controller.loop import pause
-from controller.pigpiod.charger import ChargerScene
-from controller.pigpiod.console import Actions
-from controller.pigpiod.daemon import Daemon
-from controller.pigpiod.driver_modules import ModulesServer
-from controller.plc.sim import seeded_rng
+from controller.pigpio_link import PigpioLink
 from controller.realtime import EvseRealtime
 from controller.signals import (
     CloseContactors,
@@ -32,84 +29,78 @@ from controller.signals import (
     SetDuty,
     SetOutput,
 )
-from controller.sim import World
-from tests.pigpiod.served import WAIT_S, Served, served
+from tests.pigpiod.served import WAIT_S
+from tests.pigpiod.test_tool import running
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from controller.hardware import EvseHardware
 
-BOARD = boards.load()
-
 
 class Site:
-    """A served board, and the hardware of a charger opened on it."""
+    """The command in a process of its own, a person at it, and the hardware of a charger."""
 
-    def __init__(self, server: Served, scene: ChargerScene, hardware: EvseHardware) -> None:
-        self.server = server
-        self.scene = scene
+    def __init__(self, process: subprocess.Popen[str], hardware: EvseHardware) -> None:
+        self.process = process
         self.hardware = hardware
-        self._actions = Actions(scene)
-        self.inputs: EvseInputs | None = None
 
     def do(self, line: str) -> None:
-        def carry_out(now: float) -> None:
-            self._actions.carry_out(line.split(), now)
-            self.server.server.circuit_changed(now)
-
-        self.server.call(carry_out)
+        """Type a line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
 
     def period(self) -> EvseInputs:
         """One period: read, then kick, as the realtime process does it."""
-        self.inputs = self.hardware.read(time.monotonic())
+        inputs = self.hardware.read(time.monotonic())
         self.hardware.kick()
         pause(0.002)
         self.hardware.mid_period(time.monotonic())
         pause(0.002)
-        return self.inputs
+        return inputs
 
-    def until(self, true: Callable[[EvseInputs], bool]) -> EvseInputs:
-        """Run periods until it is so."""
+    def until(
+        self, true: Callable[[EvseInputs], bool], again: Callable[[], object] | None = None
+    ) -> EvseInputs:
+        """Run periods until it is so; what a late period may undo is done `again` now and then."""
         deadline = time.monotonic() + WAIT_S
-        while True:
+        for count in itertools.count():
+            if again is not None and count % 50 == 0:
+                again()
             inputs = self.period()
             if true(inputs):
                 return inputs
             assert time.monotonic() < deadline, (inputs, self.hardware.problem())
+        raise AssertionError
+
+    def close_contactors(self) -> None:
+        """Command them anew: the board closes them on the edge alone."""
+        self.hardware.carry_out(OpenContactors("again"), time.monotonic())
+        self.hardware.carry_out(CloseContactors(), time.monotonic())
 
 
 @contextmanager
-def site(folder: Path, adc: str, **more: str) -> Iterator[Site]:
-    """A charger's board behind a daemon, and the drivers on it."""
-    world = World(ChargerConfig(), CarConfig())
-    scene = ChargerScene(BOARD.evse, world, seeded_rng("test"))
-    with served(Daemon(scene)) as server:
-        path = str(folder / "site.sock")
-        modules: list[ModulesServer] = []
-        server.call(
-            lambda now: modules.append(
-                ModulesServer(server.loop, path, scene, server.server.circuit_changed)
-            )
-        )
-        config = ChargerConfig(
-            charger=ChargerSection(),
-            hardware=HardwareSection(
-                pigpiod=f"127.0.0.1:{server.port}", adc=adc, adc_bus="pigpio", site=path, **more
-            ),
-        )
-        hardware = open_charger(config, BOARD, RealTime())
+def site(folder: Path, adc: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A charger's board behind a daemon, and the drivers on it, patient with a busy machine."""
+    monkeypatch.setattr(hardware_module, "PigpioLink", lambda address: PigpioLink(address, 1.0))
+    path = str(folder / "site.sock")
+    with running("--scene", "charger", "--site", path) as (process, port, _):
+        section = HardwareSection(pigpiod=f"127.0.0.1:{port}", adc=adc, adc_bus="pigpio", site=path)
+        hardware = open_charger(ChargerConfig(hardware=section), boards.load(), RealTime())
         try:
-            yield Site(server, scene, hardware)
+            yield Site(process, hardware)
         finally:
             hardware.close()
-            server.call(lambda now: modules[0].close())
 
 
 @pytest.mark.parametrize("adc", ["ads1115", "mcp3208"])
-def test_the_charger_drivers_work_on_it(tmp_path: Path, adc: str) -> None:
-    with site(tmp_path, adc) as here:
+def test_the_charger_drivers_work_on_it(
+    tmp_path: Path, adc: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site(tmp_path, adc, monkeypatch) as here:
         inputs = here.until(lambda seen: not seen.chain_open and seen.output.valid)
         assert here.hardware.problem() == ""
         assert inputs.pilot.high_v == pytest.approx(12.0, abs=0.5)
@@ -121,8 +112,7 @@ def test_the_charger_drivers_work_on_it(tmp_path: Path, adc: str) -> None:
         here.until(lambda seen: 8.0 < seen.pilot.high_v < 10.0 and seen.pilot.low_v < -11.0)
         here.do("s2 on")
         here.until(lambda seen: 5.0 < seen.pilot.high_v < 7.0 and seen.coils_live is True)
-        here.hardware.carry_out(CloseContactors(), time.monotonic())
-        here.until(lambda seen: seen.contactors.closed)
+        here.until(lambda seen: seen.contactors.closed, here.close_contactors)
         here.hardware.carry_out(SetOutput(400.0, 10.0, on=True), time.monotonic())
         here.until(lambda seen: seen.output.voltage_v > 390.0)
         here.do("emergency on a")
@@ -132,9 +122,11 @@ def test_the_charger_drivers_work_on_it(tmp_path: Path, adc: str) -> None:
         here.hardware.carry_out(OpenContactors("test"), time.monotonic())
 
 
-def test_the_realtime_core_reaches_c2_on_it(tmp_path: Path) -> None:
+def test_the_realtime_core_reaches_c2_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Inputs from the drivers into the core, its commands back: what the process does."""
-    with site(tmp_path, "mcp3208") as here:
+    with site(tmp_path, "mcp3208", monkeypatch) as here:
         core = EvseRealtime(hardware_interlock=True)
         states: list[ControlPilotState] = []
         beats = 0
@@ -157,7 +149,7 @@ def test_the_realtime_core_reaches_c2_on_it(tmp_path: Path) -> None:
                 if beats % 4 == 0:
                     carry_out(core.receive(Heartbeat(beats, Phase.CONNECTED), now), now)
                 beats += 1
-                assert now < deadline, (states, inputs, here.hardware.problem())
+                assert now < deadline, ([s.value for s in states], inputs.pilot, beats)
 
         run_until(ControlPilotState.A1)
         here.do("plug")
@@ -169,7 +161,7 @@ def test_the_realtime_core_reaches_c2_on_it(tmp_path: Path) -> None:
         here.do("s2 off")
         run_until(ControlPilotState.B2)
         here.do("unplug")
-        run_until(ControlPilotState.A1)
+        run_until(ControlPilotState.A2)
         assert set(states) <= {
             ControlPilotState.A1,
             ControlPilotState.A2,
@@ -179,22 +171,17 @@ def test_the_realtime_core_reaches_c2_on_it(tmp_path: Path) -> None:
         }
 
 
-def test_a_daemon_that_vanishes_opens_the_chain(tmp_path: Path) -> None:
-    """The scene goes on without clients: no edges of the watchdog, so the contactors open."""
-    with site(tmp_path, "mcp3208") as here:
+def test_a_charger_that_stops_kicking_loses_its_contactors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No edges of the watchdog any more: the board opens them by itself."""
+    with site(tmp_path, "mcp3208", monkeypatch) as here:
         here.hardware.carry_out(SetDuty(0.05), time.monotonic())
         here.do("plug")
         here.do("s2 on")
         here.until(lambda seen: seen.coils_live is True)
-        here.hardware.carry_out(CloseContactors(), time.monotonic())
-        here.until(lambda seen: seen.contactors.closed)
-        closed = threading.Event()
-
-        def look(now: float) -> None:
-            if not here.scene.world.circuit.evse_contactors.is_closed:
-                closed.set()
-            else:
-                here.server.loop.call_at(now + 0.01, look)
-
-        here.server.call(look)  # from now on nobody kicks
-        assert closed.wait(WAIT_S)
+        here.until(lambda seen: seen.contactors.closed, here.close_contactors)
+        deadline = time.monotonic() + WAIT_S
+        while here.hardware.read(time.monotonic()).contactors.closed:
+            assert time.monotonic() < deadline
+        assert here.hardware.problem() == ""
