@@ -19,6 +19,8 @@ TIMEX_BYTES = 256
 CAP_IPC_LOCK = 14
 """Bit of CapEff in /proc/self/status (linux/capability.h)."""
 PACKAGES = ("transitions", "rich", "dpkt", "pigpio", "gpiozero", "smbus2", "python-can")
+ACCEPTS = 0x10000
+"""Flag in /proc/net/unix of a socket that listens (SO_ACCEPTCON)."""
 WEAR_FILE = "sys/block/mmcblk0/device/life_time"
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 
@@ -201,6 +203,15 @@ def throttled(tree: Tree) -> int | None:
         if tree.text(f"sys/class/hwmon/{name}/name") == "rpi_volt":
             return 0x1 if tree.text(f"sys/class/hwmon/{name}/in0_lcrit_alarm") == "1" else 0
     return None
+
+
+def is_listening(tree: Tree, socket_path: str) -> bool:
+    """Ask whether some process listens at a Unix socket; it is not disturbed by that."""
+    for line in (tree.text("proc/net/unix") or "").splitlines()[1:]:
+        words = line.split(maxsplit=7)
+        if len(words) == 8 and words[7] == socket_path and int(words[3], 16) & ACCEPTS:
+            return True
+    return False
 
 
 def celsius(tree: Tree) -> float | None:

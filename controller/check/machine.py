@@ -7,8 +7,12 @@ is never worse than a warning.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from controller.check.findings import Finding, fail, ok, warn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 OLDEST_PYTHON = (3, 11)
 GOOD_CLOCKS = ("tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page")
@@ -39,6 +43,20 @@ def python(version: tuple[int, int, int], packages: dict[str, str | None]) -> Fi
         return fail("python", f"Python {text}; missing: {', '.join(missing)}", todo)
     told = ", ".join(f"{name} {found}" for name, found in packages.items())
     return ok("python", f"Python {text}; {told}")
+
+
+def board(model: str, through_daemon: Sequence[str]) -> Finding:
+    """Judge whether this machine can be what the file says; keys that name the pigpio daemon."""
+    if not model:
+        return ok("board", "no Raspberry Pi: hardware can be simulated only")
+    if "Raspberry Pi 5" in model and through_daemon:
+        return fail(
+            "board",
+            f"{model}: the pigpio daemon does not run on it ({', '.join(through_daemon)})",
+            '[hardware] pilot = "kernel-pwm", edges = "gpiochip", gpio = "lgpio", '
+            'adc_bus = "kernel"',
+        )
+    return ok("board", model)
 
 
 def clock(source: str | None, available: str, resolution_s: float) -> Finding:
@@ -134,7 +152,7 @@ def kernel(facts: Kernel, cpu: int) -> list[Finding]:
             warn(
                 "kernel",
                 f"{facts.release}, not PREEMPT_RT: now and then late by milliseconds",
-                "apt install a real-time kernel (linux-image-rt-arm64; raspi: linux-image-rpi-rt)",
+                "install a real-time kernel (Debian: linux-image-rt-arm64)",
             )
         ]
     slow = facts.governors - {"performance", "schedutil"}
