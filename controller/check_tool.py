@@ -193,8 +193,11 @@ def _spi(c: Context) -> Iterator[Finding]:
 
 
 def _pins(c: Context) -> Iterator[Finding]:
-    if c.side is not None:
-        yield from buses.pins(c.side.pins, driver_buses.lines(c.tree, HEADER_LABELS))
+    lines = driver_buses.lines(c.tree, HEADER_LABELS)
+    if not lines and c.config.hardware.gpio == "pigpio":
+        yield ok("pins", "no GPIO chip of a Pi here: the daemon is asked for them below")
+    elif c.side is not None:
+        yield from buses.pins(c.side.pins, lines)
 
 
 def _hardware(c: Context) -> Iterator[Finding]:
