@@ -5,13 +5,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help run test check bench interop vm-test clean
+.PHONY: help run test check bench interop spice hw-docs vm-test clean
 
 help:
 	@echo "make run      charge a simulated car: the whole controller, live in this terminal"
 	@echo "make test     all tests, with the coverage of the cores"
 	@echo "make check    ruff, mypy --strict, import-linter, state-table lint"
 	@echo "make bench    figures: simulation speed, answer times, codec, start-up"
+	@echo "make hw-docs  tables and schematics of hw_docs from their data; make spice runs ngspice first"
 	@echo "make interop  sessions with an independent EVCC and SECC, and its EXI codec (root, Java)"
 	@echo "make vm-test  drivers on a real-time kernel in a small VM: GPIO, I2C, CAN, watchdog (root, once)"
 	@echo "make test PYTHON=python3.13 VENV=.venv-3.13   another interpreter (3.11 to 3.13)"
@@ -35,6 +36,13 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.perf $(ARGS)
+
+spice: $(STAMP)
+	@$(BIN)/python -m hw_docs.spice.run
+
+hw-docs: $(STAMP)
+	@$(BIN)/python -m hw_docs.schematics.render
+	@$(BIN)/python -m hw_docs.generate
 
 interop: $(STAMP)
 	@$(BIN)/python -m tests.interop $(ARGS)

@@ -311,3 +311,48 @@ class PigpioLink:
                 self._raw.close()
             self._raw = None
         self._enter(State.DOWN)
+
+
+class PigpioHandle:
+    """A handle of the daemon for one I2C or SPI device, opened anew over each connection.
+
+    The daemon keeps the handles of a lost connection, and has few. Which of them are still ours is
+    known only while it was not restarted, so they are given back when it refuses another one.
+    """
+
+    def __init__(
+        self, link: PigpioLink, opening: Callable[[Any], int], closing: Callable[[Any, int], object]
+    ) -> None:
+        self._link = link
+        self._opening, self._closing = opening, closing
+        self._handle = -1
+        self._generation = 0
+        self._left: list[int] = []
+        """Handles of earlier connections."""
+
+    def get(self) -> int:
+        """Return the handle. Raises PortError."""
+        if self._handle >= 0 and self._generation == self._link.generation:
+            return self._handle
+        if self._handle >= 0:
+            self._left.append(self._handle)
+            self._handle = -1
+        try:
+            self._handle = self._link.ask(self._opening)
+        except PortError:
+            self._give_back(self._left)
+            raise
+        self._generation = self._link.generation
+        return self._handle
+
+    def close(self) -> None:
+        """Give it back, if the connection over which it was opened still stands."""
+        if self._handle >= 0 and self._generation == self._link.generation:
+            self._give_back([self._handle])
+        self._handle = -1
+
+    def _give_back(self, handles: list[int]) -> None:
+        while handles and self._link.is_up:
+            handle = handles.pop()
+            with contextlib.suppress(PortError):
+                self._link.ask(lambda pi, handle=handle: self._closing(pi, handle))  # type: ignore[misc]

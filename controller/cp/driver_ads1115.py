@@ -14,17 +14,17 @@ found.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 from itertools import cycle
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from smbus2 import SMBus
 
 from controller.cp.port import Measured
 from controller.errors import PortError
+from controller.pigpio_link import PigpioHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -117,38 +117,25 @@ class PigpioBus:
 
     def __init__(self, link: PigpioLink, number: int = 1, address: int = ADDRESS) -> None:
         self._link = link
-        self._number = number
-        self._address = address
-        self._handle = -1
-        self._generation = 0
+        self._handle = PigpioHandle(
+            link,
+            lambda pi: int(pi.i2c_open(number, address)),
+            lambda pi, handle: pi.i2c_close(handle),
+        )
 
     def read_word(self, register: int) -> int:
         """Read two bytes, the first one as the low byte."""
-        handle = self._open()
+        handle = self._handle.get()
         return int(self._link.ask(lambda pi: pi.i2c_read_word_data(handle, register)))
 
     def write_word(self, register: int, word: int) -> None:
         """Write two bytes, the low one first."""
-        handle = self._open()
+        handle = self._handle.get()
         self._link.ask(lambda pi: pi.i2c_write_word_data(handle, register, word))
 
     def close(self) -> None:
-        """Give the handle back; a daemon has 512 of them, for everybody."""
-        if self._generation == self._link.generation and self._handle >= 0:
-            with contextlib.suppress(PortError):
-                self._link.ask(lambda pi: pi.i2c_close(self._handle))
-        self._handle = -1
-
-    def _open(self) -> int:
-        if self._handle < 0 or self._generation != self._link.generation:
-            self._handle = -1
-
-            def command(pi: Any) -> int:  # noqa: ANN401 - the library has no types
-                return int(pi.i2c_open(self._number, self._address))
-
-            self._handle = self._link.ask(command)
-            self._generation = self._link.generation
-        return self._handle
+        """Give the handle back."""
+        self._handle.close()
 
 
 def rota(fast: Sequence[int], slow: Sequence[int]) -> Iterator[int]:

@@ -339,7 +339,8 @@ class EvsePilot:
         if duty == self.duty:
             return []
         self.duty = duty
-        self._settled_at = now + timing.DIODE_SETTLE_S
+        to_low = duty <= DUTY_STEADY_LOW
+        self._settled_at = now + (timing.F_SETTLE_S if to_low else timing.DIODE_SETTLE_S)
         self._low.restart()
         self._quiet = self._was_f = False
         self._f_lost_since = None

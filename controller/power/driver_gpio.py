@@ -147,6 +147,7 @@ class GpiozeroGpio:
         self._read_at = -inf
         self._reason = ""
         self._retry_at = -inf
+        self._is_closed = False
         self._wanted = {pin.gpio: _inactive(pin) for pin in outputs}
         self._driven: dict[int, bool] = {}
         self._pins: dict[int, Any] = {}
@@ -170,7 +171,7 @@ class GpiozeroGpio:
 
     def step(self, now: float) -> None:
         """Read all inputs; drive what could not be driven before."""
-        if now < self._retry_at:
+        if now < self._retry_at or self._is_closed:
             return
         try:
             for gpio, level in self._wanted.items():
@@ -188,6 +189,8 @@ class GpiozeroGpio:
     def set(self, gpio: int, level: bool) -> None:
         """Drive an output; what cannot be driven now is driven by `step`."""
         self._wanted[gpio] = level
+        if self._is_closed:
+            return
         try:
             self._write(gpio, level)
         except self._errors as error:
@@ -201,8 +204,13 @@ class GpiozeroGpio:
         """Make the outputs inactive, and give the pins back."""
         for pin in self._outputs:
             self.set(pin.gpio, _inactive(pin))
-        with contextlib.suppress(*self._errors):
-            self._factory.close()
+        self._pins.clear()
+        self._read.clear()
+        self._reason = "pins: closed"
+        if not self._is_closed:
+            self._is_closed = True
+            with contextlib.suppress(*self._errors):
+                self._factory.close()
 
     def _write(self, gpio: int, level: bool) -> None:
         self._driven.pop(gpio, None)

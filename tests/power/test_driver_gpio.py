@@ -131,6 +131,8 @@ def test_closing_leaves_every_output_inactive(bench: Bench) -> None:
     if bench.daemon is not None:
         levels = {pin.gpio: bench.output(pin.gpio) for pin in OUTPUTS}
     assert levels == {23: 0, 4: 0, 12: 1}
+    bench.port.close()
+    bench.port.step(9.0)
 
 
 # --- through the daemon --------------------------------------------------------------------------
