@@ -387,6 +387,13 @@ class EvseRealtime(ChargerRealtime):
             )
         )
 
+    def communication_lost(self, now: float) -> list[Output]:
+        """Act on the end of the other process: what it asked of the output is void."""
+        out = super().communication_lost(now)
+        out += self._output_request(OutputRequest(Phase.IDLE), now)
+        self._timer_at = self._earliest()
+        return out
+
     def _let_run_out(self, now: float) -> list[Output]:
         out = self.pilot.handle_timer(now) + self.stage.handle_timer(now)
         out += self.contactors.handle_timer(now) + self.interlock_test.handle_timer(now)
