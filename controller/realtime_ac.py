@@ -198,13 +198,15 @@ class AcRealtime(ChargerRealtime):
         closed = self.contactors.is_commanded
         permits = self.interlock.evaluate(self._look(self._inputs, now))
         out = self.contactors.receive_signal(permits, now)
-        out += self._forget_wish(now) + self._mind_silence(now, closed=closed)
+        out += self._forget_wish(now) + self.silence.follow(self._heartbeat_at, now, closed=closed)
         report = self.interlock.report
         if report is not self._reported_interlock:
             self._reported_interlock = report
             out += self.pilot.receive_signal(report, now)
             out.append(report)
-        return out + self._time_sequences(self._inputs.contactors, now) + self._offer(now)
+        on, feedback = self.contactors.is_commanded, self._inputs.contactors
+        out += self.sequences.follow(self.pilot.state, feedback, now, on=on)
+        return out + self._offer(now)
 
     def _look(self, inputs: EvseInputs, now: float) -> AcSnapshot:
         """Put everything known into the snapshot, field by field."""
