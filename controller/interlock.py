@@ -319,17 +319,16 @@ class Interlock:
 
     def __init__(self, config: InterlockConfig | None = None) -> None:
         self._judge = Judge[Snapshot](RULES, config or InterlockConfig())
-
-    @property
-    def report(self) -> InterlockReport:
+        self.report: InterlockReport = self._judge.report
         """What was decided last."""
-        return self._judge.report
 
     def evaluate(self, snapshot: Snapshot) -> Permits:
         """Return what is allowed until 100 ms from now."""
         fresh = not is_stale(snapshot.pilot_age_s, PILOT_STALE_S)
         unplugged = fresh and snapshot.pilot in UNPLUGGED
-        return self._judge.judge(snapshot, unplugged=unplugged)
+        permits = self._judge.judge(snapshot, unplugged=unplugged)
+        self.report = self._judge.report
+        return permits
 
     def receive_signal(self, signal: ResetRequest) -> None:
         """Forget faults that need a reset, if the next evaluation sees no vehicle."""

@@ -117,6 +117,10 @@ class InterlockTest(TableMachine):
     def __init__(self, *, configured: bool) -> None:
         super().__init__()
         self.configured = configured
+        self.is_finished = False
+        """Whether there is a result: nothing more to do with inputs."""
+        self.has_passed = False
+        """Whether the hardware interlock is there, and proved."""
         self.result: InterlockTested | None = None
         self._part, self._reason = "interlock", NOT_CONFIGURED
         self._tries = 0
@@ -166,16 +170,6 @@ class InterlockTest(TableMachine):
         return False
 
     # --- verbs ----------------------------------------------------------------------------------
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether there is a result: nothing more to do with inputs."""
-        return self.state is S.PASSED or self.state is S.FAILED
-
-    @property
-    def has_passed(self) -> bool:
-        """Whether the hardware interlock is there, and proved."""
-        return self.state is S.PASSED
 
     @property
     def is_settled(self) -> bool:
@@ -286,6 +280,11 @@ class InterlockTest(TableMachine):
     def _doubt(self, part: str, reason: str) -> None:
         self._part, self._reason = part, reason
         self.uncertain()
+
+    def _arm_deadline(self) -> None:
+        super()._arm_deadline()
+        self.has_passed = self.state is S.PASSED
+        self.is_finished = self.has_passed or self.state is S.FAILED
 
     # --- guards and actions ---------------------------------------------------------------------
 

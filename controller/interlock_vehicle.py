@@ -214,16 +214,15 @@ class VehicleInterlock:
 
     def __init__(self, config: InterlockConfig | None = None) -> None:
         self._judge = Judge[VehicleSnapshot](VEHICLE_RULES, config or InterlockConfig())
-
-    @property
-    def report(self) -> InterlockReport:
+        self.report: InterlockReport = self._judge.report
         """What was decided last."""
-        return self._judge.report
 
     def evaluate(self, snapshot: VehicleSnapshot) -> Permits:
         """Return what is allowed until 100 ms from now."""
         fresh = not is_stale(snapshot.inlet_age_s, PILOT_STALE_S)
-        return self._judge.judge(snapshot, unplugged=fresh and not snapshot.plugged)
+        permits = self._judge.judge(snapshot, unplugged=fresh and not snapshot.plugged)
+        self.report = self._judge.report
+        return permits
 
     def receive_signal(self, signal: ResetRequest) -> None:
         """Forget faults that need a reset, if the next evaluation sees no connector."""

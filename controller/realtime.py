@@ -95,8 +95,10 @@ class Realtime(ABC):
 
     def _forget_wish(self, now: float) -> list[Output]:
         """Let a session that fell silent ask for the contactors again, whatever it does next."""
+        if not self._session_wants_closed or self.contactors.is_commanded:
+            return []
         silent = self._orphaned or is_stale(now - self._heartbeat_at, HEARTBEAT_TIMEOUT_S)
-        if not silent or not self._session_wants_closed or self.contactors.is_commanded:
+        if not silent:
             return []
         self._session_wants_closed = False
         return self._want_contactors(now)
@@ -431,9 +433,10 @@ class EvseRealtime(ChargerRealtime):
         """Let the interlock look, and obey in the same period; who is blind permits nothing."""
         if self._inputs is None:
             return []
-        closed = self.contactors.is_commanded
+        contactors = self.contactors
+        closed = contactors.is_commanded
         permits = self.interlock.evaluate(self._look(self._inputs, now))
-        out = self.contactors.receive_signal(permits, now)
+        out = contactors.receive_signal(permits, now)
         out += self._follow(self.stage.receive_signal(permits, now), now)
         out += self._forget_wish(now) + self.silence.follow(self._heartbeat_at, now, closed=closed)
         report = self.interlock.report
@@ -441,31 +444,32 @@ class EvseRealtime(ChargerRealtime):
             self._reported_interlock = report
             out += self.pilot.receive_signal(report, now)
             out.append(report)
-        on = self.stage.setpoint.on or self.contactors.is_commanded
+        on = self.stage.setpoint.on or contactors.is_commanded
         out += self.sequences.follow(self.pilot.state, self._inputs.contactors, now, on=on)
         return out + self._report(now)
 
     def _look(self, inputs: EvseInputs, now: float) -> Snapshot:
         """Put everything known into the snapshot, field by field."""
-        snapshot, stage = self._seen, self.stage
+        snapshot, stage, pilot = self._seen, self.stage, self.pilot
+        output, feedback, contactors = inputs.output, inputs.contactors, self.contactors
         snapshot.now = now
-        snapshot.pilot = self.pilot.state
-        snapshot.pilot_age_s = now - self.pilot.sample_at
-        snapshot.pilot_fault = self.pilot.fault
-        snapshot.pilot_power_s = now - self.pilot.power_since
-        snapshot.diode_ok = self.pilot.diode_ok
+        snapshot.pilot = pilot.state
+        snapshot.pilot_age_s = now - pilot.sample_at
+        snapshot.pilot_fault = pilot.fault
+        snapshot.pilot_power_s = now - pilot.power_since
+        snapshot.diode_ok = pilot.diode_ok
         snapshot.heartbeat_age_s = now - self._heartbeat_at
         snapshot.believed_phase = self._believed
         snapshot.requested_phase = stage.request.phase
-        snapshot.voltage_v = inputs.output.voltage_v
-        snapshot.current_a = inputs.output.current_a
-        snapshot.reading_age_s = now - inputs.output.taken_at
-        snapshot.reading_valid = inputs.output.valid
-        snapshot.contactors_commanded = self.contactors.is_commanded
-        snapshot.contactors_closed = inputs.contactors.closed
-        snapshot.contactors_valid = inputs.contactors.valid
-        snapshot.contactors_age_s = now - inputs.contactors.taken_at
-        snapshot.contactor_fault = self.contactors.fault
+        snapshot.voltage_v = output.voltage_v
+        snapshot.current_a = output.current_a
+        snapshot.reading_age_s = now - output.taken_at
+        snapshot.reading_valid = output.valid
+        snapshot.contactors_commanded = contactors.is_commanded
+        snapshot.contactors_closed = feedback.closed
+        snapshot.contactors_valid = feedback.valid
+        snapshot.contactors_age_s = now - feedback.taken_at
+        snapshot.contactor_fault = contactors.fault
         snapshot.isolation = stage.isolation
         snapshot.cable_check = stage.cable_check
         self._look_at_chain(snapshot, inputs)

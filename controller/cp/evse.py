@@ -97,7 +97,8 @@ class EvsePilot:
         self._f_lost_since: float | None = None
         self._keep_low = self._keep_high = 0.0
         self._quiet = False
-        self._taken_at = -inf
+        self.sample_at = -inf
+        """When the last sample was taken; minus infinity before the first."""
         self._began_at: float | None = None
         self._settled_at = -inf
         self._told: PilotChanged | None = None
@@ -108,11 +109,6 @@ class EvsePilot:
     def glitches(self) -> int:
         """Number of readings that disagreed with those around them."""
         return self._debounce.glitches
-
-    @property
-    def sample_at(self) -> float:
-        """When the last sample was taken; minus infinity before the first."""
-        return self._taken_at
 
     @property
     def power_since(self) -> float:
@@ -171,9 +167,9 @@ class EvsePilot:
     def receive_sample(self, sample: PilotSample, now: float) -> list[Output]:
         """Take one reading of the pilot."""
         taken_at = sample.taken_at
-        if not self._taken_at < taken_at <= now + timing.STAMP_TOLERANCE_S:
+        if not self.sample_at < taken_at <= now + timing.STAMP_TOLERANCE_S:
             return []  # seen before, from the future, or not a number: it only grows older
-        self._taken_at = taken_at
+        self.sample_at = taken_at
         self.sample = sample
         if (
             self._quiet

@@ -105,17 +105,13 @@ class PevPilot:
         self._ohm: float | None = None
         self._candidate: InletPilot | None = None
         self._since = -inf
-        self._taken_at = -inf
+        self.sample_at = -inf
+        """When the last sample was taken; minus infinity before the first."""
         self._judge_s2_at = -inf
         self._s2_wrong_since: float | None = None
         self._wake_until: float | None = None
         """While S2 is closed to wake the charger."""
         self._wake_again_at = -inf
-
-    @property
-    def sample_at(self) -> float:
-        """When the last sample was taken; minus infinity before the first."""
-        return self._taken_at
 
     @property
     def is_pending(self) -> bool:
@@ -149,7 +145,7 @@ class PevPilot:
         """When S2 opens for want of samples, or because a toggle ends."""
         if not self.s2_closed:
             return None
-        stale_at = self._taken_at + timing.INLET_STALE_S
+        stale_at = self.sample_at + timing.INLET_STALE_S
         return stale_at if self._wake_until is None else min(stale_at, self._wake_until)
 
     def handle_timer(self, now: float) -> list[Output]:
@@ -160,9 +156,9 @@ class PevPilot:
     def receive_sample(self, sample: InletSample, now: float) -> list[Output]:
         """Take one measurement of the inlet."""
         taken_at = sample.taken_at
-        if not self._taken_at < taken_at <= now + timing.STAMP_TOLERANCE_S:
+        if not self.sample_at < taken_at <= now + timing.STAMP_TOLERANCE_S:
             return []
-        self._taken_at = taken_at
+        self.sample_at = taken_at
         ohm = sample.proximity_ohm
         if ohm is None:
             plug = PLUGGED if sample.plugged else UNPLUGGED
@@ -205,7 +201,7 @@ class PevPilot:
     # --- S2 -------------------------------------------------------------------------------------
 
     def _may_close(self, now: float) -> bool:
-        fresh = 0.0 <= now - self._taken_at < timing.INLET_STALE_S
+        fresh = 0.0 <= now - self.sample_at < timing.INLET_STALE_S
         wanted = self.state.plug is not BUTTON and not self.s2_fault
         return fresh and wanted and not self.s2_closed
 

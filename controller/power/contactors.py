@@ -116,6 +116,8 @@ class Contactors(TableMachine):
 
     def __init__(self, config: ContactorsConfig | None = None) -> None:
         super().__init__()
+        self.is_commanded = False
+        """Whether the coils are energised."""
         self.config = config or ContactorsConfig()
         self.fault = ""
         self.wanted = False
@@ -151,11 +153,6 @@ class Contactors(TableMachine):
         return False
 
     # --- verbs ----------------------------------------------------------------------------------
-
-    @property
-    def is_commanded(self) -> bool:
-        """Whether the coils are energised."""
-        return self.state is _CLOSED or self.state is _CLOSING
 
     @property
     def is_closed(self) -> bool:
@@ -202,8 +199,8 @@ class Contactors(TableMachine):
 
     def next_timer(self) -> float | None:
         """When a feedback is due, or a permit runs out."""
-        at, permits, state = self._deadline_at, self._permits, self.state
-        if permits is None or not (state is _CLOSED or state is _CLOSING):
+        at, permits = self._deadline_at, self._permits
+        if permits is None or not self.is_commanded:
             return at
         expires_at = permits.expires_at
         if not isfinite(expires_at) or (at is not None and at < expires_at):
@@ -294,6 +291,10 @@ class Contactors(TableMachine):
         return True
 
     # --- guards and actions ---------------------------------------------------------------------
+
+    def _arm_deadline(self) -> None:
+        super()._arm_deadline()
+        self.is_commanded = self.state in ENERGISED
 
     def is_open_again(self) -> bool:
         """Whether the feedback shows open."""

@@ -295,7 +295,7 @@ def test_an_unchanged_sample_is_cheap() -> None:
     samples = [bench.circuit.pilot_sample(100.0 + i * PERIOD_S) for i in range(1000)]
 
     def feed() -> None:
-        bench.pilot._taken_at = 0.0
+        bench.pilot.sample_at = 0.0
         for sample in samples:
             bench.pilot.receive_sample(sample, sample.taken_at)
 
