@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import heapq
 import os
 import select
 import selectors
 import time
 from collections.abc import Callable
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Protocol
 
 from controller.errors import ControllerError
@@ -203,7 +203,7 @@ class _Calendar:
     def call_at(self, when: float, callback: Callable[[float], object]) -> None:
         """Call back once, not before `when`; equal times in the order they were asked for."""
         self._count += 1
-        heapq.heappush(self._calls, (when, self._count, callback))
+        heappush(self._calls, (when, self._count, callback))
 
     def add(self, timed: Timed) -> None:
         """Wake this whenever its deadline has come."""
@@ -273,7 +273,7 @@ class Loop(_Calendar):
         now = self.clock.now()
         if deadline <= now:
             if who is None:
-                heapq.heappop(self._calls)[2](now)
+                heappop(self._calls)[2](now)
             else:
                 who.fire(now)
             self._dispatch(0.0)
@@ -313,7 +313,12 @@ class SimLoop(_Calendar):
 
     def step(self, until: float = NEVER) -> bool:
         """Go to the next deadline, if it is not after `until`; False: nothing is due by then."""
-        deadline, who = self._due()
+        calls, who = self._calls, None
+        deadline = calls[0][0] if calls else NEVER
+        for timed in self._timed:
+            at = timed.deadline
+            if at < deadline:
+                deadline, who = at, timed
         if deadline > until or deadline == NEVER:
             return False
         now = self._now
@@ -324,7 +329,7 @@ class SimLoop(_Calendar):
         if self._at_once > STANDSTILL:
             raise ControllerError(f"time stands still at {now:.6f} s because of {who!r}")
         if who is None:
-            heapq.heappop(self._calls)[2](now)
+            heappop(calls)[2](now)
         else:
             who.fire(now)
         return True

@@ -104,6 +104,10 @@ class EvccState(Enum):
     SESSION = "session"
 
 
+_CLOSED = EvccState.CLOSED
+_NOT_OPEN = (EvccState.CLOSED, EvccState.CONNECTING)
+
+
 class Evcc:
     """The vehicle's side of one connection at a time; used again for the next one."""
 
@@ -213,12 +217,13 @@ class Evcc:
 
     def receive_data(self, data: bytes, now: float) -> list[Output]:
         """Take bytes of the connection, split or joined in any way."""
-        if self._connection in (EvccState.CLOSED, EvccState.CONNECTING):
+        if self._connection in _NOT_OPEN:
             return []
-        errors = self._deframer.errors
+        deframer = self._deframer
+        errors = deframer.errors
         outputs: list[Output] = []
-        for message in self._deframer.receive_data(data):
-            if message.payload_type != PayloadType.EXI:
+        for message in deframer.receive_data(data):
+            if message.payload_type != v2gtp.EXI:
                 what = f"V2GTP payload type 0x{message.payload_type:04X} on the V2G connection"
                 outputs += self._record_rubbish(what, now)
             elif self._talk is not None:
@@ -227,8 +232,8 @@ class Evcc:
                 outputs += self._shake_hands(message.payload, now)
             if self._is_closed():
                 return outputs
-        if self._deframer.errors > errors:
-            outputs += self._record_rubbish(str(self._deframer.last_error), now)
+        if deframer.errors > errors:
+            outputs += self._record_rubbish(str(deframer.last_error), now)
         return outputs
 
     def connection_lost(self, now: float) -> list[Output]:
@@ -294,7 +299,7 @@ class Evcc:
         return outputs
 
     def _is_closed(self) -> bool:
-        return self._connection is EvccState.CLOSED
+        return self._connection is _CLOSED
 
     def _close(self) -> None:
         self._connection = EvccState.CLOSED

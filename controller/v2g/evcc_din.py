@@ -72,8 +72,12 @@ SAFE_VOLTAGE_V = 60.0  # IEC 61851-23: touchable
 PROTOCOL = "din"
 
 _NEEDS_PILOT = frozenset({*BEFORE_CURRENT, S.POWER_ON, S.CHARGE, S.POWER_OFF})
+_GIVEN_UP = (S.ABORTING, S.SESSION_STOP)
 _FORGIVING = frozenset({S.POWER_OFF, S.WELDING, S.SESSION_STOP})
 """States in which a FAILED answer changes nothing: the end goes on."""
+
+
+_CHARGE = S.CHARGE
 
 
 class DinEvcc(EvccParts):
@@ -138,7 +142,7 @@ class DinEvcc(EvccParts):
         name = "an empty message" if res is None else type(res).__name__
         self.out.append(Received(name, PROTOCOL))
         trigger = TRIGGERS.get(type(res)) if res is not None else None
-        if self.state in (S.ABORTING, S.SESSION_STOP) and trigger != "session_stop_res":
+        if self.state in _GIVEN_UP and trigger != "session_stop_res":
             return self.drain()  # the answer to what was asked before we gave up
         if res is None or trigger is None or (self.state, trigger) not in LEGAL:
             self.out.append(PeerMisbehaved(f"{name} in state {self.state.value}", "DIN 70121"))
@@ -198,7 +202,7 @@ class DinEvcc(EvccParts):
             return
         if self.state in WORKING and self.state not in ENDING and not report.ready:
             self._fail("battery is not ready")
-        elif self.state is S.CHARGE:
+        elif self.state is _CHARGE:
             if not report.contactors_closed:
                 self._fail("inlet contactors opened while charging")
             elif report.soc_percent >= self._config.target_soc_percent:
@@ -337,7 +341,7 @@ class DinEvcc(EvccParts):
         self._waiting = True
         message = din.Message(session_id=self.session.session_id, body=request)
         payload = din.encode(message, canonical=False)  # codecs in C want empty values so
-        self.out.append(SendData(v2gtp.encode(v2gtp.PayloadType.EXI, payload)))
+        self.out.append(SendData(v2gtp.encode(v2gtp.EXI, payload)))
         self.out.append(Sent(type(request).__name__, PROTOCOL))
         self.session.deadlines.cancel("ask")
         self.session.deadlines.arm("answer", self.now + timeout_s)

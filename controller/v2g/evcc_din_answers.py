@@ -13,6 +13,10 @@ WISHES = frozenset({DcEvseStatusCode.EVSE_Shutdown, DcEvseStatusCode.EVSE_Utilit
 FAULTS = frozenset({DcEvseStatusCode.EVSE_EmergencyShutdown, DcEvseStatusCode.EVSE_Malfunction})
 """The charger has switched off, or is about to."""
 
+_OK = din.ResponseCode.OK
+_STATUS_NAMES = {code: code.value for code in DcEvseStatusCode}
+_ISOLATION_FAULT = IsolationLevel.Fault
+
 _OFFERS_DC_EXTENDED = frozenset(
     {
         din.EvseSupportedEnergyTransferType.DC_extended,
@@ -27,21 +31,22 @@ _OFFERS_DC_EXTENDED = frozenset(
 
 def dc_status(res: din.BodyElement) -> din.DcEvseStatus | None:
     """Return the charger's status in an answer that carries one."""
+    status = getattr(res, "dc_evse_status", None)
+    if isinstance(status, din.DcEvseStatus):
+        return status
     if isinstance(res, din.PowerDeliveryRes):
         return res.evse_status if isinstance(res.evse_status, din.DcEvseStatus) else None
     if isinstance(res, din.ChargeParameterDiscoveryRes):
         parameters = res.evse_charge_parameter
         if isinstance(parameters, din.DcEvseChargeParameter):
             return parameters.dc_evse_status
-        return None
-    status = getattr(res, "dc_evse_status", None)
-    return status if isinstance(status, din.DcEvseStatus) else None
+    return None
 
 
 def status_name(res: din.BodyElement) -> str:
     """Return the charger's status code, or an empty string."""
     status = dc_status(res)
-    return "" if status is None else status.evse_status_code.value
+    return "" if status is None else _STATUS_NAMES[status.evse_status_code]
 
 
 def is_wish(res: din.BodyElement) -> bool:
@@ -64,12 +69,12 @@ def why_refused(res: din.BodyElement, battery_voltage_v: float | None) -> str:
     name = type(res).__name__
     code: din.ResponseCode = res.response_code  # type: ignore[attr-defined]
     status = dc_status(res)
-    if code.value.startswith("FAILED"):
+    if code is not _OK and code.value.startswith("FAILED"):
         why = f"charger answered {name} {code.value}"
         return why if status is None else f"{why} ({status.evse_status_code.value})"
     if status is not None and status.evse_status_code in FAULTS:
         return f"charger reports {status.evse_status_code.value} in {name}"
-    if status is not None and status.evse_isolation_status is IsolationLevel.Fault:
+    if status is not None and status.evse_isolation_status is _ISOLATION_FAULT:
         return f"charger reports an isolation fault in {name}"
     if isinstance(res, din.ServiceDiscoveryRes):
         return _why_unsuitable(res)

@@ -44,6 +44,8 @@ class S(Enum):
     SESSION_STOP = "session stop"
     ENDED = "ended"
 
+    __hash__ = object.__hash__  # by identity: states are looked up with every message
+
 
 BEFORE_CURRENT = [
     S.SESSION_SETUP,

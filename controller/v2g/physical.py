@@ -14,10 +14,16 @@ def physical(amount: float, unit: Unit) -> PhysicalValue:
     """
     tenths = amount * 10.0
     if -32768.0 < tenths < 32767.0:
-        return PhysicalValue(multiplier=-1, unit=unit, value=round(tenths))
+        return _tenths(round(tenths), unit)
     if amount != amount:  # not a number: say nothing rather than something wrong
         return PhysicalValue(multiplier=0, unit=unit, value=0)
     return _coarse(min(max(amount, -MOST), MOST), unit)
+
+
+@lru_cache(maxsize=512)
+def _tenths(value: int, unit: Unit) -> PhysicalValue:
+    """Return a value in tenths: amounts come again and again, limits in every message."""
+    return PhysicalValue(multiplier=-1, unit=unit, value=value)
 
 
 _coarse = lru_cache(maxsize=64)(PhysicalValue.from_si)

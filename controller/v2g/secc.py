@@ -132,6 +132,9 @@ class SeccState(Enum):
     REFUSED = "refused"  # no common protocol: told, waiting for the vehicle to close
 
 
+_CLOSED, _HANDSHAKE = SeccState.CLOSED, SeccState.HANDSHAKE
+
+
 def choose(
     offers: tuple[sap.AppProtocol, ...], rows: tuple[ProtocolRow, ...] = PROTOCOLS
 ) -> tuple[sap.AppProtocol, ProtocolRow] | None:
@@ -206,16 +209,17 @@ class Secc:
 
     def receive_data(self, data: bytes, now: float) -> list[Output]:
         """Take bytes of the connection, split or joined in any way."""
-        if self._connection is SeccState.CLOSED:
+        if self._connection is _CLOSED:
             return []
-        errors = self._deframer.errors
+        deframer = self._deframer
+        errors = deframer.errors
         outputs: list[Output] = []
-        for message in self._deframer.receive_data(data):
+        for message in deframer.receive_data(data):
             outputs += self._receive_message(message, now)
             if self._is_closed():
                 return outputs
-        if self._deframer.errors > errors:
-            outputs += self._record_rubbish(str(self._deframer.last_error), now)
+        if deframer.errors > errors:
+            outputs += self._record_rubbish(str(deframer.last_error), now)
         return outputs
 
     def connection_lost(self, now: float) -> list[Output]:
@@ -228,10 +232,10 @@ class Secc:
         return self._end()
 
     def _receive_message(self, message: v2gtp.V2gtpMessage, now: float) -> list[Output]:
-        if message.payload_type != PayloadType.EXI:
+        if message.payload_type != v2gtp.EXI:
             reason = f"V2GTP payload type 0x{message.payload_type:04X} on the V2G connection"
             return self._record_rubbish(reason, now)
-        if self._connection is SeccState.HANDSHAKE:
+        if self._connection is _HANDSHAKE:
             return self._shake_hands(message.payload, now)
         if self._talk is None:
             return []
@@ -296,7 +300,7 @@ class Secc:
         return outputs
 
     def _is_closed(self) -> bool:
-        return self._connection is SeccState.CLOSED
+        return self._connection is _CLOSED
 
     def _close(self) -> None:
         self._connection = SeccState.CLOSED

@@ -87,6 +87,12 @@ HANDLERS: dict[type[din.BodyElement], tuple[str, _Handler | None]] = {
 NO_SESSION = b"\x00" * 8  # in the header before a session is open
 RESIDUAL_CURRENT_A = 1.0  # IEC 61851-23: below this the supply may be disconnected
 PROTOCOL = "din"
+# Members of an enum take time to find; these are read with every message.
+_SILENT = (S.IDLE, S.EMPTYING, S.ENDED)
+_SETUP = S.SESSION_SETUP
+_OK = ResponseCode.OK
+_CODES = {code: code.value for code in ResponseCode}
+_PRE_CHARGE = Phase.PRE_CHARGE
 
 
 def trigger_of(req: din.BodyElement) -> str:
@@ -141,7 +147,7 @@ class DinSecc(TableMachine):
 
     def receive_data(self, payload: bytes, now: float) -> list[Output]:
         """Answer one EXI payload."""
-        if self.state in (S.IDLE, S.EMPTYING, S.ENDED):
+        if self.state in _SILENT:
             return []  # the connection is closed
         self.now = now
         try:
@@ -176,7 +182,7 @@ class DinSecc(TableMachine):
         session, report = self.session, self.session.report
         trigger, handler = trigger_of(req), HANDLERS[type(req)][1]
         self.rx, self._held = req, None
-        has_session = self.state is not S.SESSION_SETUP and trigger != "session_setup_req"
+        has_session = self.state is not _SETUP and trigger != "session_setup_req"
         if has_session and session_id != session.session_id:
             self._refuse(req, ResponseCode.FAILED_UnknownSession)
             return
@@ -189,7 +195,7 @@ class DinSecc(TableMachine):
         response, outputs = handler(req, session, report, self.limits, self.now)
         self._response = response
         code: ResponseCode = response.response_code  # type: ignore[attr-defined]
-        if code.value.startswith("FAILED") and not self._may_wait(trigger):
+        if code is not _OK and code.value.startswith("FAILED") and not self._may_wait(trigger):
             self._fail_with(response, code)
             return
         self._emit(outputs)
@@ -225,8 +231,8 @@ class DinSecc(TableMachine):
         code: ResponseCode = response.response_code  # type: ignore[attr-defined]
         message = din.Message(session_id=self.session.session_id or NO_SESSION, body=response)
         payload = din.encode(message, canonical=False)  # codecs in C want empty values so
-        self.out.append(SendData(v2gtp.encode(v2gtp.PayloadType.EXI, payload)))
-        self.out.append(Sent(type(response).__name__, PROTOCOL, code.value))
+        self.out.append(SendData(v2gtp.encode(v2gtp.EXI, payload)))
+        self.out.append(Sent(type(response).__name__, PROTOCOL, _CODES[code]))
 
     def _note_start(self, trigger: str) -> None:
         """Note when a phase of several messages began: its time runs from the first request."""
@@ -253,7 +259,7 @@ class DinSecc(TableMachine):
         """Append a handler's outputs, each request for output after the phase it belongs to."""
         for output in outputs:
             if isinstance(output, OutputRequest):
-                if output.phase is Phase.PRE_CHARGE:
+                if output.phase is _PRE_CHARGE:
                     self._keep_target(output.voltage_v)
                 self._enter(output.phase)
             self.out.append(output)

@@ -38,6 +38,8 @@ class S(Enum):
     EMPTYING = "emptying"  # the connection is gone, the current not yet
     ENDED = "ended"
 
+    __hash__ = object.__hash__  # by identity: states are looked up with every message
+
 
 BEFORE_POWER = [
     S.SESSION_SETUP,

@@ -111,10 +111,13 @@ class SimNetwork:
         to = self._other(sender)
         if to is None or self._is_mute(sender):
             return
-        at = max(now + self.latency_s + self.faults.coalesce_s, self._last_at.get(to, 0.0))
+        faults, last_at = self.faults, self._last_at.get(to, 0.0)
+        at = now + self.latency_s + faults.coalesce_s
+        if at < last_at:
+            at = last_at
         self._last_at[to] = at
-        size = self.faults.split or max(len(data), 1)
-        for start in range(0, len(data), size):
+        size = faults.split or len(data)
+        for start in range(0, len(data), size or 1):
             self._push(Arrival(at, to, Kind.DATA, data[start : start + size], sender))
 
     def close(self, sender: End, now: float) -> None:

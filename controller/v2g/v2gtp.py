@@ -50,6 +50,10 @@ class PayloadType(IntEnum):
     SDP_RESPONSE_WIRELESS = 0x9003
 
 
+EXI = int(PayloadType.EXI)
+"""The type of nearly every frame, as a number."""
+
+
 @quick
 @dataclass(frozen=True, slots=True)
 class V2gtpMessage:
@@ -99,6 +103,11 @@ class Deframer:
 
     def receive_data(self, data: bytes) -> list[V2gtpMessage]:
         """Return the messages that these bytes complete."""
+        if not (self._buffer or self._skip or self._in_garbage) and len(data) >= HEADER.size:
+            version, inverse, payload_type, length = HEADER.unpack_from(data)
+            whole = length <= MAX_PAYLOAD and length + HEADER.size == len(data)
+            if whole and version == VERSION and inverse == INVERSE_VERSION:
+                return [V2gtpMessage(payload_type, bytes(data[HEADER.size :]))]  # what is usual
         buffer = self._buffer + data if self._buffer else data
         messages: list[V2gtpMessage] = []
         at = 0

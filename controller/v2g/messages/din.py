@@ -252,9 +252,12 @@ class PhysicalValue(DataType):
     @property
     def si(self) -> float:
         """The amount in V, A, W, VA, W/s, Wh, Ah, or s (hours and minutes become seconds)."""
-        exponent = self.multiplier
-        amount = self.value * 10.0**exponent if exponent >= 0 else self.value / 10.0**-exponent
-        return amount * SECONDS.get(self.unit, 1)
+        exponent, unit = self.multiplier, self.unit
+        if exponent == -1:  # what most say volts and amperes in
+            amount = self.value / 10.0
+        else:
+            amount = self.value * 10.0**exponent if exponent >= 0 else self.value / 10.0**-exponent
+        return amount * SECONDS[unit] if unit in SECONDS else amount
 
     @classmethod
     def from_si(cls, amount: float, unit: Unit) -> "PhysicalValue":
