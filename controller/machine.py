@@ -105,10 +105,17 @@ class TableMachine:
         """Fire a trigger by name, as calling it would; cheap where the state stays as it is.
 
         A charge loop fires the same trigger four times a second, and its row is internal or only
-        arms the deadline anew. Such rows need none of what `transitions` does around a change.
+        arms the deadline anew. Such rows need none of what `transitions` does around a change, nor
+        does a trigger that has no row in this state.
         """
-        for r in self._rows.get((self.state, trigger), ()):
-            if all(getattr(self, guard)() for guard in r["conditions"]):
+        rows = self._rows.get((self.state, trigger))
+        if rows is None:
+            return False
+        for r in rows:
+            for guard in r["conditions"]:
+                if not getattr(self, guard)():
+                    break
+            else:
                 if r["dest"] is None:
                     for action in r["after"]:
                         getattr(self, action)()

@@ -212,7 +212,7 @@ class DinEvcc(EvccParts):
         elif self.state is S.OPENING and not report.contactors_closed:
             self.opened()
         elif abs(report.inlet_current_a) < RESIDUAL_CURRENT_A:
-            self.current_gone()  # heeded in RAMP_DOWN and ABORTING
+            self.fire("current_gone")  # heeded in RAMP_DOWN and ABORTING
 
     def receive_pilot(self, plugged: bool, digital: bool, now: float) -> list[Output]:
         """Unplugged: everything off at once. No 5 % any more: the charger has gone."""

@@ -1,6 +1,7 @@
 """DIN 70121, vehicle: how each request is built from the battery's report. Pure functions."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from controller.signals import InletReport
 from controller.v2g.messages import din
@@ -34,14 +35,20 @@ class EvccConfig:
 
 def ev_status(inlet: InletReport, *, ready: bool = True) -> din.DcEvStatus:
     """Return the vehicle's status. Some chargers ask nothing more than this."""
+    soc = min(max(int(inlet.soc_percent), 0), 100)
+    return _status(ready and inlet.ready, inlet.ready, soc)
+
+
+@lru_cache(maxsize=256)
+def _status(ready: bool, healthy: bool, soc: int) -> din.DcEvStatus:
+    """Return a status, which stays the same for many messages."""
+    good, bad = din.DcEvErrorCode.NO_ERROR, din.DcEvErrorCode.FAILED_EVRESSMalfunction
     return din.DcEvStatus(
-        ev_ready=ready and inlet.ready,
+        ev_ready=ready,
         ev_cabin_conditioning=False,
         ev_ress_conditioning=False,
-        ev_error_code=din.DcEvErrorCode.NO_ERROR
-        if inlet.ready
-        else din.DcEvErrorCode.FAILED_EVRESSMalfunction,
-        ev_ress_soc=min(max(int(inlet.soc_percent), 0), 100),
+        ev_error_code=good if healthy else bad,
+        ev_ress_soc=soc,
     )
 
 

@@ -289,7 +289,7 @@ class DinSecc(TableMachine):
 
     def _look_at_report(self) -> None:
         if self._has_no_current():
-            self.current_gone()  # heeded in RAMP_DOWN and EMPTYING
+            self.fire("current_gone")  # heeded in RAMP_DOWN and EMPTYING
 
     def _has_no_current(self) -> bool:
         report = self.session.report

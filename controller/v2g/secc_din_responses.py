@@ -6,6 +6,7 @@ refusal, too. `refuse` answers any request in the response type that belongs to 
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from controller.signals import IsolationStatus, PowerEnvelope, PowerReport
 from controller.v2g.messages import din
@@ -55,9 +56,15 @@ def dc_status(
     if isolation is None:
         report = session.report
         isolation = IsolationLevel.Invalid if report is None else _ISOLATION[report.isolation]
+    return _status(isolation, _STOP_CODE.get(session.stop, code))
+
+
+@lru_cache(maxsize=64)
+def _status(isolation: IsolationLevel, code: DcEvseStatusCode) -> din.DcEvseStatus:
+    """Return a status, which stays the same for many messages."""
     return din.DcEvseStatus(
         evse_isolation_status=isolation,
-        evse_status_code=_STOP_CODE.get(session.stop, code),
+        evse_status_code=code,
         notification_max_delay=0,
         evse_notification=din.EvseNotification.NONE,
     )
