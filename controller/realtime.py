@@ -242,7 +242,13 @@ class ChargerRealtime(Realtime):
     def communication_found(self, now: float) -> list[Output]:
         """Tell a new process everything, and wait for its first heartbeat anew."""
         out = super().communication_found(now)
-        self.silence.heard(now)
+        self.silence.connected(now)
+        return out
+
+    def _heartbeat(self, item: Heartbeat, now: float) -> list[Output]:
+        out = super()._heartbeat(item, now)
+        if not self.pilot.is_listening:  # a wish may be right behind the beat
+            out += self.silence.follow(self._heartbeat_at, now, closed=False)
         return out
 
     def _silent_at(self) -> float | None:
