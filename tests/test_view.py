@@ -108,7 +108,7 @@ def test_an_answer_that_is_not_ok_is_always_printed() -> None:
     ("report", "text"),
     [
         (InterlockReport(True, True, (), "", False), "power permitted"),
-        (InterlockReport(True, False, ("x",), "", False), "contactors permitted"),
+        (InterlockReport(True, False, ("x",), "", False), "closing permitted"),
         (InterlockReport(False, False, ("first", "second"), "", False), "first"),
         (InterlockReport(False, False, (), "", False), "no power"),
         (InterlockReport(False, False, ("x",), "welded", True), "LATCHED welded"),
