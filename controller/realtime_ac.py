@@ -29,7 +29,8 @@ from controller.cp.sequences import AC_SEQUENCES
 from controller.interlock_ac import AcInterlock, AcSnapshot
 from controller.interlock_rules import InterlockConfig
 from controller.power.contactors import MAINS_RECLOSE_S, ContactorsConfig, Side
-from controller.realtime import HEARTBEAT_TIMEOUT_S, RESTING, ChargerRealtime, EvseRealtime
+from controller.realtime import EvseRealtime
+from controller.realtime_base import HEARTBEAT_TIMEOUT_S, RESTING, ChargerRealtime
 from controller.router import earliest
 from controller.signals import (
     DUTY_STEADY_HIGH,

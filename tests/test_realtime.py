@@ -9,7 +9,8 @@ import pytest
 from controller.cp.proximity import Connector
 from controller.interlock_vehicle import PILOT_LOST_GRACE_S
 from controller.power.sim_interlock import SimInterlock
-from controller.realtime import HEARTBEAT_TIMEOUT_S, REPORT_S, EvseRealtime
+from controller.realtime import EvseRealtime
+from controller.realtime_base import HEARTBEAT_TIMEOUT_S, REPORT_S
 from controller.realtime_pev import VEHICLE_GRACE_S, PevRealtime
 from controller.signals import (
     CableCheckState,

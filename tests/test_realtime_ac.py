@@ -13,8 +13,9 @@ from controller.config import AcSection, ChargerConfig, ChargerSection
 from controller.interlock_ac import STOP_GRACE_S
 from controller.power.contactors import MAINS_RECLOSE_S
 from controller.power.sim_interlock import SimInterlock
-from controller.realtime import HEARTBEAT_TIMEOUT_S, EvseRealtime
+from controller.realtime import EvseRealtime
 from controller.realtime_ac import OBSTACLE_S, OFFER_AGAIN_S, AcRealtime, charger_realtime
+from controller.realtime_base import HEARTBEAT_TIMEOUT_S
 from controller.signals import (
     NO_CABLE_OHM,
     AcReading,

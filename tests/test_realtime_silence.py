@@ -8,7 +8,7 @@ import pytest
 
 from controller.cp import timing
 from controller.cp.evse import SILENT
-from controller.realtime import HEARTBEAT_TIMEOUT_S
+from controller.realtime_base import HEARTBEAT_TIMEOUT_S
 from controller.signals import (
     CloseContactors,
     ContactorRequest,

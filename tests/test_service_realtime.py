@@ -10,7 +10,7 @@ import pytest
 
 from controller import service_realtime
 from controller.driver_notify import Notifier
-from controller.realtime import HEARTBEAT_TIMEOUT_S
+from controller.realtime_base import HEARTBEAT_TIMEOUT_S
 from controller.service_realtime import LAST_PERIODS_S, LOOP_REPORT_S
 from controller.signals import (
     InterlockReport,
