@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help run test check bench interop vm-test clean
+.PHONY: help run test check bench soak interop vm-test clean
 
 help:
 	@echo "make run      charge a simulated car: the whole controller, live in this terminal"
 	@echo "make test     all tests, with the coverage of the cores"
 	@echo "make check    ruff, mypy --strict, import-linter, state-table lint"
+	@echo "make soak     an hour of real periods and a day of virtual time: memory must not grow"
 	@echo "make bench    figures: simulation speed, answer times, codec, start-up"
 	@echo "make interop  sessions with an independent EVCC and SECC, and its EXI codec (root, Java)"
 	@echo "make vm-test  drivers on a real-time kernel in a small VM: GPIO, I2C, CAN, watchdog (root, once)"
@@ -35,6 +36,9 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.perf $(ARGS)
+
+soak: $(STAMP)
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 interop: $(STAMP)
 	@$(BIN)/python -m tests.interop $(ARGS)

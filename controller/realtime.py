@@ -68,6 +68,7 @@ AGE_STEP_S = 0.001
 REPORT_S = 0.25
 """Reports go out when they change, and at least this often (4 Hz, as power supplies do)."""
 RESTING = (ContactorState.OPEN, ContactorState.CLOSED, ContactorState.FAULT)
+UNPOWERED = (StageState.OFF, StageState.ABORTED)
 STEADY = (StageState.OFF, StageState.CHARGE, StageState.ABORTED)
 
 
@@ -368,7 +369,7 @@ class EvseRealtime(ChargerRealtime):
         return (
             self.pilot.state.letter == "A"
             and not self.contactors.is_commanded
-            and self.stage.state is StageState.OFF
+            and self.stage.state in UNPOWERED
         )
 
     def goes_on(self, item: object) -> bool:
