@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help run test check bench soak interop vm-test clean
+.PHONY: help run test check bench soak interop spice hw-docs vm-test clean
 
 help:
 	@echo "make run      charge a simulated car: the whole controller, live in this terminal"
@@ -13,6 +13,7 @@ help:
 	@echo "make check    ruff, mypy --strict, import-linter, state-table lint"
 	@echo "make soak     an hour of real periods and a day of virtual time: memory must not grow"
 	@echo "make bench    figures: simulation speed, answer times, codec, start-up"
+	@echo "make hw-docs  tables and schematics of hw_docs from their data; make spice runs ngspice first"
 	@echo "make interop  sessions with an independent EVCC and SECC, and its EXI codec (root, Java)"
 	@echo "make vm-test  drivers on a real-time kernel in a small VM: GPIO, I2C, CAN, watchdog (root, once)"
 	@echo "make test PYTHON=python3.13 VENV=.venv-3.13   another interpreter (3.11 to 3.13)"
@@ -39,6 +40,13 @@ bench: $(STAMP)
 
 soak: $(STAMP)
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+spice: $(STAMP)
+	@$(BIN)/python -m hw_docs.spice.run
+
+hw-docs: $(STAMP)
+	@$(BIN)/python -m hw_docs.schematics.render
+	@$(BIN)/python -m hw_docs.generate
 
 interop: $(STAMP)
 	@$(BIN)/python -m tests.interop $(ARGS)

@@ -13,6 +13,31 @@ DEFAULT_FILE = Path(__file__).parents[1] / "hw_docs" / "board.toml"
 HIGHEST_GPIO = 27
 """GPIO 0 to 27 are on the header of every Raspberry Pi with 40 pins."""
 HIGHEST_CHANNEL = 7
+PWM_GPIOS = (12, 13, 18, 19)
+"""GPIOs that the Pi's PWM hardware can drive; a pilot made by software would stop with it."""
+BUSES = {
+    "id": (0, 1),
+    "i2c": (2, 3),
+    "spi": (7, 8, 9, 10, 11),
+    "uart": (14, 15),
+    "spi-interrupt": (25,),
+}
+"""GPIOs that have a function of their own; `id` (the EEPROM of a HAT) on every board."""
+OUTPUTS = ("pilot_pwm", "watchdog", "contactors", "module_enable", "s2")
+"""Names that the program drives; every other name that it knows is read."""
+SAFE_WHEN_BROKEN = {
+    "chain_closed": False,
+    "coil_supply": False,
+    "contactors_open": False,
+    "emergency_stop_a": True,
+    "emergency_stop_b": True,
+    "rcd_tripped": True,
+    "live_behind": True,
+    "mains_l1": False,
+    "mains_l2": False,
+    "mains_l3": False,
+}
+"""What an input must say when its wire is broken: True is what its name says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +105,45 @@ def parse(source: str, name: str) -> Board:
         tables = tomllib.loads(source)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{name}: not valid TOML: {error}") from error
+    buses = _buses(tables.pop("buses", list(BUSES)), f"{name}: buses")
     _only(tables, ("evse", "pev"), name)
-    return Board(_side(tables, "evse", name), _side(tables, "pev", name))
+    board = Board(_side(tables, "evse", name), _side(tables, "pev", name))
+    for side in ("evse", "pev"):
+        for key, pin in getattr(board, side).pins.items():
+            _check(key, pin, buses, f"{name}: {side}.pins.{key}")
+    return board
+
+
+def _buses(names: object, where: str) -> dict[int, str]:
+    """Return which GPIO belongs to which bus of this board."""
+    if not isinstance(names, list) or not all(n in BUSES for n in names if isinstance(n, str)):
+        raise ConfigError(f"{where} = {names!r}: not allowed; a list of {', '.join(BUSES)}")
+    return {gpio: bus for bus in {"id", *map(str, names)} for gpio in BUSES[bus]}
+
+
+def _check(key: str, pin: Pin, buses: dict[int, str], where: str) -> None:
+    """Refuse a pin that cannot do, or not safely, what the program uses it for."""
+    if pin.gpio in buses:
+        raise ConfigError(
+            f"{where}: GPIO {pin.gpio} belongs to {buses[pin.gpio]}; take another one"
+            + ("" if buses[pin.gpio] == "id" else ", or list the `buses` that this board has")
+        )
+    if key == "pilot_pwm" and pin.gpio not in PWM_GPIOS:
+        able = ", ".join(map(str, PWM_GPIOS))
+        raise ConfigError(f"{where}: GPIO {pin.gpio} has no hardware PWM; one of {able}")
+    wanted = "out" if key in OUTPUTS else "in"
+    if pin.direction != wanted and (key in OUTPUTS or key in SAFE_WHEN_BROKEN):
+        raise ConfigError(f"{where}.direction = {pin.direction!r}: must be {wanted!r}")
+    if key in SAFE_WHEN_BROKEN:
+        _check_broken_wire(pin, safe=SAFE_WHEN_BROKEN[key], where=where)
+
+
+def _check_broken_wire(pin: Pin, *, safe: bool, where: str) -> None:
+    needed = "up" if safe is pin.is_active_high else "down"
+    if pin.pull != needed:
+        raise ConfigError(
+            f"{where}.pull = {pin.pull!r}: must be {needed!r}, so that a broken wire is safe"
+        )
 
 
 def _only(table: dict[str, Any], allowed: tuple[str, ...], where: str) -> None:

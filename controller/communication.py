@@ -260,7 +260,7 @@ class EvseCommunication(Communication):
         super().__init__(
             {
                 PilotChanged: (self.station, self.slac, self.session),
-                BcbToggled: (self.slac,),
+                BcbToggled: (self.slac, self.station),
                 PowerReport: (self.session,),
                 InterlockReport: (self.station, self.session),
                 **shared_routes(self),

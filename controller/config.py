@@ -140,7 +140,7 @@ class ChargerSection:
         "external",
         ("external", "none"),
         "external: watchdog, CP-loss and emergency chain are in hardware; "
-        "none: bench mode, output limited to 60 V",
+        "none: bench mode, output limited to 60 V (AC: no mains)",
     )
 
     def problem(self) -> str:
@@ -301,7 +301,10 @@ class CarHardwareSection:
     )
     battery: str = choice("simulated", ("simulated",), "the simulated site's; none on CAN yet")
     site: str = text(
-        "/run/ccs-pilot/site.sock", 100, "Unix socket of the simulated site (battery, inlet)"
+        "/run/ccs-pilot/car-site.sock", 100, "Unix socket of the simulated site (battery, inlet)"
+    )
+    rest_s: float = number(
+        0.0, 0, 0.5, "pause between looks while nothing is plugged in, ended by an edge; 0: none"
     )
 
 

@@ -77,7 +77,7 @@ UNPLUGGED_OHM = 2500.0
 
 
 class PevHardware:
-    """`Hardware` and `MidPeriod` of a vehicle unit; `wake_fileno` says where an edge shows."""
+    """`Hardware`, `MidPeriod` and `Wakes` of a vehicle unit."""
 
     def __init__(
         self,
@@ -143,8 +143,11 @@ class PevHardware:
         return one_line([part.problem() for part in parts])
 
     def wake_fileno(self) -> int:
-        """Return a descriptor that becomes readable with an edge; -1 while there is none."""
-        return self._edges.fileno()
+        """Return a descriptor that becomes readable with an edge; -1 while there is none.
+
+        The pigpio daemon's is none: it tells of a quiet line, too, all the time.
+        """
+        return -1 if isinstance(self._edges, PigpioEdges) else self._edges.fileno()
 
     def make_safe(self) -> None:
         """Open the contactors and S2; also with half of the hardware gone, and repeatedly."""

@@ -17,6 +17,7 @@ import ctypes
 import gc
 import heapq
 import os
+import select
 import selectors
 import time
 from collections.abc import Callable
@@ -373,6 +374,16 @@ class PreciseClock:
         until = self._until
         until.tv_sec, until.tv_nsec = divmod(at_ns, 1_000_000_000)
         return bool(self._sleep(time.CLOCK_MONOTONIC, TIMER_ABSTIME, self._address, None) == 0)
+
+
+def wait_readable(fileno: int, until_ns: int) -> int:
+    """Sleep to about an instant, or until a descriptor is readable (-1: none); returns the time."""
+    left_ms = max(0, until_ns - time.monotonic_ns()) // 1_000_000
+    poll = select.poll()
+    if fileno >= 0:
+        poll.register(fileno, select.POLLIN)
+    poll.poll(left_ms)
+    return time.monotonic_ns()
 
 
 def utc_stamp() -> str:

@@ -56,6 +56,7 @@ COMMANDS = {
     "calibrate": Command(
         "calibrate", "calibrate", "correct the measured pilot, resistor by resistor"
     ),
+    "check": Command("check_tool", "check", "is this machine ready? each part, and what to do"),
     "config": Command("scene", "config", "print every configuration key with its bounds"),
 }
 

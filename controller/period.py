@@ -86,10 +86,12 @@ class PeriodLoop:
         sections: Sequence[tuple[str, Callable[[float], object]]],
         clock: PeriodClock,
         halfway: Callable[[float], object] | None = None,
+        rest: Callable[[int], int] | None = None,
     ) -> None:
         """`sections` are (name, what runs with the time in seconds).
 
         `halfway` runs half a period after the instant, or after the sections if they took longer.
+        `rest` is given the next instant after each period, and may put it off (and pause).
         """
         self.period_ns = round(period_s * NS)
         self.lateness = Lateness()
@@ -102,6 +104,7 @@ class PeriodLoop:
         """What took longest in the last of them, and how long; empty while there was none."""
         self._sections = tuple(sections)
         self._halfway = halfway
+        self._rest = rest
         self._clock = clock
         self._due_ns = 0
         self._running = False
@@ -149,6 +152,8 @@ class PeriodLoop:
         self._due_ns = due_ns + self.period_ns
         if at_ns >= self._due_ns:
             self._skip(at_ns, longest, longest_ns)
+        if self._rest is not None:
+            self._due_ns = self._rest(self._due_ns)
         return True
 
     def _skip(self, at_ns: int, longest: str, longest_ns: int) -> None:

@@ -7,22 +7,33 @@ Exit code 0: ended by SIGTERM; 130: by Ctrl-C; 2: not started, with one line tha
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.loop import Loop
+from controller import board as boards
+from controller.config import CarConfig, ChargerConfig, load
+from controller.errors import ConfigError
+from controller.loop import NEVER, Loop
+from controller.pigpiod.charger import ChargerScene
 from controller.pigpiod.circuit import Bare
+from controller.pigpiod.console import Actions, Console
 from controller.pigpiod.daemon import PI_3B, Daemon
+from controller.pigpiod.driver_modules import ModulesServer
 from controller.pigpiod.driver_server import Server
+from controller.pigpiod.vehicle import VehicleScene
 from controller.pigpiod.wire import PORT, USER_GPIOS
+from controller.plc.sim import seeded_rng
+from controller.sim import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controller.pigpiod.circuit import Circuit
-
 OK = 0
+SCENES = ("plain", "charger", "vehicle")
 HIGHEST_PORT = 65_535
 
 EXAMPLES = """\
@@ -76,6 +87,22 @@ def add_arguments_pigpiod_sim(parser: argparse.ArgumentParser) -> None:
         help="tick at the start (default: since this machine was switched on)",
     )  # fmt: skip
     parser.add_argument(
+        "--scene", choices=SCENES, default="plain",
+        help="what is connected (default plain: nothing but --wire)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--board", type=Path, metavar="FILE", help="pin map; default: the project's"
+    )
+    parser.add_argument("--charger", type=Path, metavar="FILE", help="charger file: its [site]")
+    parser.add_argument("--car", type=Path, metavar="FILE", help="car file: its battery")
+    parser.add_argument(
+        "--site", metavar="PATH",
+        help="Unix socket of power modules and isolation monitor (default: of the charger file)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--do", metavar="COMMANDS", help='commands at the start: "plug; wait 2; s2 on"'
+    )
+    parser.add_argument(
         "--lost-first-edge", action="store_true",
         help="as the original: a callback misses the first edge of a pin that changed before it",
     )  # fmt: skip
@@ -83,26 +110,26 @@ def add_arguments_pigpiod_sim(parser: argparse.ArgumentParser) -> None:
 
 def run_pigpiod_sim(args: argparse.Namespace) -> int:
     """Serve until somebody ends it."""
+    circuit = _circuit(args)
     loop = Loop()
-    daemon = Daemon(
-        _circuit(args),
-        revision=args.revision,
-        first_tick=args.tick,
-        now=loop.now(),
-        lost_first_edge=args.lost_first_edge,
-    )
-    server = Server(loop, daemon, args.address, args.port)
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        sys.stdout.write(f"simulated pigpiod: listens at {args.address} port {server.port}\n")
-        sys.stdout.flush()
-        loop.run()
-    except _TerminatedError:
-        return OK
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        server.close()
-        loop.close()
+    with contextlib.ExitStack() as stack:
+        stack.callback(loop.close)
+        daemon = Daemon(
+            circuit,
+            revision=args.revision,
+            first_tick=args.tick,
+            now=loop.now(),
+            lost_first_edge=args.lost_first_edge,
+        )
+        server = Server(loop, daemon, args.address, args.port)
+        stack.callback(server.close)
+        say(f"simulated pigpiod: listens at {args.address} port {server.port}")
+        if not isinstance(circuit, Bare):
+            _add_scene(args, loop, server, circuit, stack)
+        before = signal.signal(signal.SIGTERM, _terminate)
+        stack.callback(signal.signal, signal.SIGTERM, before)
+        with contextlib.suppress(_TerminatedError):
+            loop.run()
     return OK
 
 
@@ -114,8 +141,118 @@ def _terminate(number: int, frame: object) -> None:
     raise _TerminatedError
 
 
-def _circuit(args: argparse.Namespace) -> Circuit:
-    return Bare(args.wire)
+def say(text: str) -> None:
+    """Write a line for people."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+# --- scenes --------------------------------------------------------------------------------------
+
+
+def _circuit(args: argparse.Namespace) -> Bare | ChargerScene | VehicleScene:
+    if args.scene == "plain":
+        for option in ("board", "charger", "car", "site", "do"):
+            if getattr(args, option) is not None:
+                raise ConfigError(f"--{option} is for the scenes charger and vehicle")
+        return Bare(args.wire)
+    if args.wire:
+        raise ConfigError("--wire is for the scene plain: a board's pins are wired already")
+    if args.site is not None and args.scene != "charger":
+        raise ConfigError("--site is for the scene charger: a vehicle has no power modules")
+    board = boards.load(args.board)
+    charger, car = load(ChargerConfig, args.charger), load(CarConfig, args.car)
+    if args.scene == "vehicle":
+        return VehicleScene(board.pev, World(charger, car), seeded_rng("vehicle's board"))
+    args.site = args.site or charger.hardware.site
+    rng = seeded_rng("charger's board")
+    world = World(charger, car)
+    return ChargerScene(board.evse, world, rng, cable_ohm=charger.site.cable_ohm)
+
+
+def _add_scene(
+    args: argparse.Namespace,
+    loop: Loop,
+    server: Server,
+    scene: ChargerScene | VehicleScene,
+    stack: contextlib.ExitStack,
+) -> None:
+    """Let people in, and whoever wants the power modules."""
+    began_at = loop.now()
+
+    def tell(now: float, text: str) -> None:
+        say(f"{now - began_at:9.3f} s  {text}")
+
+    scene.tell = tell
+    if isinstance(scene, ChargerScene):
+        modules = ModulesServer(loop, args.site, scene, server.circuit_changed)
+        stack.callback(modules.close)
+        say(f"power modules and isolation monitor: {args.site}")
+    console = Console(Actions(scene), tell)
+    console.put(args.do or "")
+    people = People(loop, console, server.circuit_changed)
+    stack.callback(people.close)
+    say(f"{args.scene}: commands on standard input; help lists them")
+
+
+class People:
+    """Standard input, line by line, and commands that wait for their time."""
+
+    def __init__(self, loop: Loop, console: Console, changed: Callable[[float], object]) -> None:
+        self._loop = loop
+        self._console = console
+        self._changed = changed
+        self._unfinished = b""
+        self._fd: int | None = None
+        self.deadline = NEVER
+        loop.add(self)
+        self._rearm()
+        self._open()
+
+    def fire(self, now: float) -> None:
+        """Carry out what is due."""
+        if self._console.handle_timer(now):
+            self._changed(now)
+        self._rearm()
+
+    def close(self) -> None:
+        """Read no more."""
+        if self._fd is not None:
+            self._loop.watch(self._fd, None)
+            self._fd = None
+
+    def _open(self) -> None:
+        if sys.stdin is None or sys.stdin.closed:
+            return
+        try:
+            self._fd = sys.stdin.fileno()
+            self._loop.watch(self._fd, self._read)
+        except PermissionError:  # a file: no selector watches it, and all of it is there
+            self._console.put(sys.stdin.read())
+            self._fd = None
+        except (OSError, ValueError):
+            self._fd = None
+        self._rearm()
+
+    def _read(self, now: float) -> None:
+        assert self._fd is not None
+        try:
+            data = os.read(self._fd, 4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:  # nobody will say anything any more; the daemon goes on
+            data = b"\n"
+            self.close()
+        *lines, self._unfinished = (self._unfinished + data).split(b"\n")
+        for line in lines:
+            self._console.put(line.decode("utf-8", "replace"))
+        self._rearm()
+
+    def _rearm(self) -> None:
+        due = self._console.next_timer()
+        self.deadline = NEVER if due is None else due
 
 
 def _number(lowest: int, highest: int) -> Callable[[str], int]:

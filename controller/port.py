@@ -34,6 +34,14 @@ class Hardware(Protocol):
 
 
 @runtime_checkable
+class Wakes(Protocol):
+    """Hardware that says when something begins to happen, so that nobody has to look for it."""
+
+    def wake_fileno(self) -> int:
+        """Return a descriptor that becomes readable then; -1 while there is none."""
+
+
+@runtime_checkable
 class MidPeriod(Protocol):
     """Hardware that also wants to be called in the middle of every period.
 

@@ -32,7 +32,6 @@ from controller.signals import (
     DUTY_STEADY_HIGH,
     BcbToggled,
     CloseContactors,
-    ContactorReading,
     ContactorRequest,
     ControlPilotState,
     DutyRequest,
@@ -211,10 +210,7 @@ class Realtime(ABC):
 class ChargerRealtime(Realtime):
     """What every charger has: a pilot, which outlives the communication process, and its reset.
 
-    While communication is silent the oscillator stops: at once where something is closed, a little
-    later where nothing can flow. A vehicle that was at 5 % stays in X1 until it is unplugged,
-    whatever a new process asks; the next vehicle charges. After a long silence the charger is not
-    available (F), until there are heartbeats again.
+    What the pilot does while communication is silent is told in `cp.silence` and `cp.evse`.
 
     `hardware_interlock`: one is configured, and has to prove itself.
     """
@@ -254,22 +250,6 @@ class ChargerRealtime(Realtime):
         if self.needs_heartbeat:
             return super()._silent_at()
         return self.silence.next_timer(self._heartbeat_at)
-
-    def _time_sequences(
-        self, feedback: ContactorReading, now: float, *, on: bool = False
-    ) -> list[Output]:
-        """Measure the sequences of Table A.6; `on`: the output is, whatever the contactors are."""
-        state = self.pilot.state
-        if self.sequences.is_idle_in(state):
-            return []
-        power: bool | None = on or self.contactors.is_commanded or feedback.closed
-        if not power and not feedback.valid:
-            power = None
-        return self.sequences.look(state, now, power=power)
-
-    def _mind_silence(self, now: float, *, closed: bool) -> list[Output]:
-        """Let the pilot follow the heartbeat; after what carries power has been decided."""
-        return self.silence.follow(self._heartbeat_at, now, closed=closed)
 
     @abstractmethod
     def _forget_faults(self, item: ResetRequest) -> None:
@@ -388,6 +368,14 @@ class EvseRealtime(ChargerRealtime):
             )
         )
 
+    def communication_lost(self, now: float) -> list[Output]:
+        """Act on the end of the other process: what it asked of the output is void."""
+        out = super().communication_lost(now)
+        if self.stage.request.phase is not Phase.IDLE:
+            out += self._output_request(OutputRequest(Phase.IDLE), now)
+        self._timer_at = self._earliest()
+        return out
+
     def _let_run_out(self, now: float) -> list[Output]:
         out = self.pilot.handle_timer(now) + self.stage.handle_timer(now)
         out += self.contactors.handle_timer(now) + self.interlock_test.handle_timer(now)
@@ -448,13 +436,14 @@ class EvseRealtime(ChargerRealtime):
         permits = self.interlock.evaluate(self._look(self._inputs, now))
         out = self.contactors.receive_signal(permits, now)
         out += self._follow(self.stage.receive_signal(permits, now), now)
-        out += self._forget_wish(now) + self._mind_silence(now, closed=closed)
+        out += self._forget_wish(now) + self.silence.follow(self._heartbeat_at, now, closed=closed)
         report = self.interlock.report
         if report is not self._reported_interlock:
             self._reported_interlock = report
             out += self.pilot.receive_signal(report, now)
             out.append(report)
-        out += self._time_sequences(self._inputs.contactors, now, on=self.stage.setpoint.on)
+        on = self.stage.setpoint.on or self.contactors.is_commanded
+        out += self.sequences.follow(self.pilot.state, self._inputs.contactors, now, on=on)
         return out + self._report(now)
 
     def _look(self, inputs: EvseInputs, now: float) -> Snapshot:

@@ -18,6 +18,7 @@ from controller.interlock_rules import InterlockConfig, is_stale
 from controller.interlock_vehicle import VehicleInterlock, VehicleSnapshot
 from controller.onboard import Onboard
 from controller.power.contactors import ContactorsConfig, Side
+from controller.power.contactors import S as ContactorState
 from controller.realtime import (
     AGE_STEP_S,
     HEARTBEAT_TIMEOUT_S,
@@ -91,6 +92,15 @@ class PevRealtime(Realtime):
     def may_pause(self) -> bool:
         """Not plugged in, contactors open."""
         return not self.pilot.state.plugged and not self.contactors.is_commanded
+
+    @property
+    def may_rest(self) -> bool:
+        """Nothing plugged in, nothing closed or moving: nobody has to look every period."""
+        return (
+            self.pilot.is_at_rest
+            and self.contactors.state is ContactorState.OPEN
+            and not self.contactors.is_commanded
+        )
 
     def _earliest(self) -> float | None:
         return earliest(

@@ -13,9 +13,11 @@ from controller.driver_notify import Notifier
 from controller.driver_watchdog import Watchdog
 from controller.errors import ConfigError
 from controller.ipc_door import Door
-from controller.loop import MonotonicClock, PreciseClock, become_realtime
+from controller.loop import MonotonicClock, PreciseClock, become_realtime, wait_readable
+from controller.port import Wakes
 from controller.realtime_ac import ChargerCore, charger_realtime
 from controller.realtime_pev import PevRealtime, vehicle_realtime
+from controller.rest import Rest
 from controller.service_realtime import RealtimeService
 from controller.signals import REQUESTS
 
@@ -142,6 +144,7 @@ def serve_realtime(
             journal=journal,
             notifier=notifier,
             watchdog=watchdog,
+            rest=rest_of(config, hardware),
         )
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, service.stop)
@@ -162,6 +165,14 @@ def core_of(config: ChargerConfig | CarConfig) -> ChargerCore | PevRealtime:
     if isinstance(config, ChargerConfig):
         return charger_realtime(config)
     return vehicle_realtime(config)
+
+
+def rest_of(config: ChargerConfig | CarConfig, hardware: Hardware) -> Rest | None:
+    """Let a vehicle unit rest where its file says so."""
+    if isinstance(config, ChargerConfig) or config.hardware.rest_s == 0.0:
+        return None
+    fileno = hardware.wake_fileno if isinstance(hardware, Wakes) else lambda: -1
+    return Rest(config.hardware.rest_s, lambda at_ns: wait_readable(fileno(), at_ns))
 
 
 def _check_period(config: ChargerConfig | CarConfig) -> None:

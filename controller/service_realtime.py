@@ -27,6 +27,7 @@ from controller.errors import WireError
 from controller.loop import Node
 from controller.period import PeriodLoop
 from controller.port import MidPeriod
+from controller.realtime_pev import PevRealtime
 from controller.recorder import CYCLIC, Backlog, Recorder
 from controller.signals import (
     InterlockReport,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from controller.period import PeriodClock
     from controller.port import Hardware
     from controller.realtime_ac import ChargerCore
-    from controller.realtime_pev import PevRealtime
+    from controller.rest import Rest
 
 LOOP_REPORT_S = 1.0
 PROMPT_S = 0.005
@@ -77,12 +78,19 @@ class RealtimeService:
         journal: Journal,
         notifier: Notifier,
         watchdog: Watchdog | None = None,
+        rest: Rest | None = None,
     ) -> None:
-        """`side` is evse or pev; `watchdog` restarts the machine (none: nobody does)."""
+        """`side` is evse or pev; `watchdog` restarts the machine (none: nobody does).
+
+        `rest` pauses while the core allows it (a vehicle unit's).
+        """
         self.core = core
         self._mid_period = hardware.mid_period if isinstance(hardware, MidPeriod) else None
         wanted = self._mid_period is not None or period_s > PROMPT_S
-        self.loop = PeriodLoop(period_s, self._sections(), clock, self._halfway if wanted else None)
+        halfway = self._halfway if wanted else None
+        may_rest = None if rest is None else self._may_rest
+        self.loop = PeriodLoop(period_s, self._sections(), clock, halfway, may_rest)
+        self._rest = rest
         self.node = Node(f"{side}.realtime", core, self._carry_out, Recorder(self._record))
         self._hardware = hardware
         self._door = door
@@ -132,6 +140,8 @@ class RealtimeService:
         self._inputs = self._hardware.read(now)
 
     def _decide(self, now: float) -> None:
+        if self._rest is not None and self._rest.warming:
+            return
         self.node.feed(self.core.receive, self._inputs, now)
         if self.node.deadline <= now:
             self.node.fire(now)
@@ -156,7 +166,7 @@ class RealtimeService:
         self._report(now)
 
     def _kick(self, now: float) -> None:
-        if self._toggling:
+        if self._toggling and not (self._rest is not None and self._rest.resting):
             self._hardware.kick()
         if self._watchdog is not None:
             self._watchdog.feed(now)
@@ -175,6 +185,14 @@ class RealtimeService:
         elif now >= self._collect_at and self.core.may_pause:
             self._collect_at = now + GARBAGE_S
             gc.collect()
+
+    def _may_rest(self, due_ns: int) -> int:
+        """Let the next period come later while nothing can happen."""
+        assert self._rest is not None
+        allowed = (
+            isinstance(self.core, PevRealtime) and self.core.may_rest and not self._stop_wanted
+        )
+        return self._rest.next_due(due_ns, allowed=allowed)
 
     # --- reports ---------------------------------------------------------------------------------
 

@@ -16,7 +16,9 @@ from controller.signals import (
     DUTY_DIGITAL,
     POWER_PHASES,
     ChargerReported,
+    CloseContactors,
     MessageReceived,
+    OpenContactors,
     Output,
     Phase,
     SetOutput,
@@ -103,6 +105,7 @@ class ChargerBench(World):
     def __init__(self, charger: ChargerConfig, car: CarConfig, seed: int = 1) -> None:
         super().__init__(charger, car, seed)
         self.circuit.voltage_slew_v_per_s = MESSAGE_SLEW_V_PER_S
+        self.interlock.fitted = False  # the stand-in's own affair
         self._phase = Phase.IDLE
         self._reported = ChargerReported(0.0, 0.0, "")
 
@@ -120,7 +123,8 @@ class ChargerBench(World):
             self._phase = item.phase
             if item.phase not in POWER_PHASES:
                 self._reported = ChargerReported(0.0, 0.0, "")
-            self.circuit.evse_contactors.set_closed(item.phase in POWER_PHASES)
+            closed = item.phase in POWER_PHASES
+            self.carry_out("evse", CloseContactors() if closed else OpenContactors(""), now)
 
     def advance(self, now: float) -> None:
         """Let time pass; the output is what the last answer said."""

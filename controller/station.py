@@ -10,7 +10,8 @@ circuit) ends the plug-in here too; a new process that finds its predecessor's v
 until it is unplugged.
 
 After a session the charger keeps its oscillator for 1.5 s [V2G-DC-968], then goes to B1 and stays
-there until the vehicle is unplugged: no automatic new start (Design Guide for CCS, B2 to B1). A
+there until the vehicle is unplugged: no automatic new start (Design Guide for CCS, B2 to B1). Only
+the vehicle can begin another one, by toggling S2 (B-C-B, ISO 15118-3), if the last ended well. A
 failed SLAC, or a match that brings no powerline link (its last message may be lost, so only the
 link tells), is tried again, behind a step through state F (T_step_EF), C_sequ_retry times.
 
@@ -29,6 +30,7 @@ from controller.signals import (
     DUTY_DIGITAL,
     DUTY_STEADY_HIGH,
     DUTY_STEADY_LOW,
+    BcbToggled,
     ChargeRequest,
     ConnectionMade,
     DutyRequest,
@@ -100,6 +102,7 @@ TRIGGERS: dict[type[Output], str | Callable[[Any], str]] = {
     V2gEnded: "v2g_ended",
     StopRequest: "stop",
     ChargeRequest: "wanted",
+    BcbToggled: "woken",
 }
 
 
@@ -203,6 +206,10 @@ class Station(TableMachine):
 
     def pressed(self) -> bool:
         """Vehicle: the button of the connector's latch is pressed."""
+        return False
+
+    def woken(self) -> bool:
+        """Charger: the vehicle toggled S2 (B-C-B): it wants to charge again."""
         return False
 
     def wanted(self) -> bool:
@@ -342,6 +349,8 @@ class EvseStation(Station):
         row("v2g_ended", E.CONNECTED, E.ENDED, do=STEADY_END),
         row("link_down", E.CONNECTED, E.ENDED, do=STEADY_END),
         row("timeout", E.RETAINING, E.ENDED, do=STEADY_END[2:]),  # [V2G-DC-968]
+        row("woken", E.ENDED, E.CONNECTED, ["was_good", "without_modem"], DIRECT),
+        row("woken", E.ENDED, E.MATCHING, "was_good", ["begin", "drive_digital", "start_slac"]),
     ]
     INITIAL = E.UNPLUGGED
     DEADLINE_S: ClassVar = {
@@ -363,6 +372,10 @@ class EvseStation(Station):
     def may_retry(self) -> bool:
         """Is another try of SLAC allowed (C_sequ_retry)?"""
         return self.retries < C_SEQU_RETRY
+
+    def was_good(self) -> bool:
+        """Did the last session of this plug-in end normally, so that another one may follow?"""
+        return self.normal
 
     def ended_normally(self) -> bool:
         """Did the session end with SessionStop?"""

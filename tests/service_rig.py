@@ -12,6 +12,7 @@ from controller.driver_notify import Notifier
 from controller.ipc_door import Door
 from controller.realtime import EvseRealtime
 from controller.realtime_pev import PevRealtime
+from controller.rest import Rest
 from controller.service_realtime import RealtimeService
 from controller.signals import (
     REQUESTS,
@@ -155,8 +156,11 @@ class Rig:
         period_s: float = PERIOD_S,
         *,
         interlock: bool = True,
+        rest_s: float = 0.0,
     ) -> None:
         self.clock = Clock()
+        self.wakes_at_ns: int | None = None
+        """When a plug with a live pilot ends a pause."""
         self.folder = folder
         self.path = str(folder / "realtime.sock")
         charger, car = parse(ChargerConfig, SITE, "site"), CarConfig()
@@ -177,12 +181,20 @@ class Rig:
             clock=self.clock,
             journal=Journal(self._fd),
             notifier=self.notifier,
+            rest=Rest(rest_s, self._pause) if rest_s else None,
         )
         self.peers: list[Peer] = []
         """Those who take part in time."""
         self._everyone: list[Peer] = []
         self.service.loop.start()
         self.until(lambda: side == "pev" or self.core.interlock_test.is_finished)  # type: ignore[union-attr]
+
+    def _pause(self, until_ns: int) -> int:
+        if self.wakes_at_ns is not None and self.wakes_at_ns < until_ns:
+            until_ns, self.wakes_at_ns = max(self.wakes_at_ns, self.clock.ns), None
+            self.world.plug()
+        self.clock.ns = max(self.clock.ns, until_ns)
+        return self.clock.ns
 
     @property
     def now(self) -> float:

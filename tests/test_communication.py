@@ -20,6 +20,7 @@ from controller.config import CarConfig, ChargerConfig, PlcSection
 from controller.realtime import HEARTBEAT_TIMEOUT_S
 from controller.signals import (
     AnswerMeasured,
+    BcbToggled,
     ChargeRequest,
     ConnectionLost,
     ConnectionMade,
@@ -177,6 +178,7 @@ EVSE: list[tuple[Output, set[str]]] = [
     (PLUG, {"station", "slac", "session"}),
     (REALTIME_GONE, {"station", "session"}),
     (EmergencyStop("x"), {"session"}),
+    (BcbToggled(0.3, 1), {"slac", "station"}),
     (StopRequest("x"), {"session", "station"}),
     (DIGITAL, set()),
 ]

@@ -301,6 +301,13 @@ def test_who_does_what_in_a_car(key: str, allowed: str) -> None:
         parse(CarConfig, write("hardware", key, "x"), "car.toml")
 
 
+def test_rest_and_site_of_a_car() -> None:
+    hardware = CarConfig().hardware
+    assert (hardware.rest_s, hardware.battery) == (0.0, "simulated")
+    assert hardware.site != ChargerConfig().hardware.site
+    assert parse(CarConfig, write("hardware", "rest_s", 0.2), "car.toml").hardware.rest_s == 0.2
+
+
 def test_the_inlets_connector_and_waking() -> None:
     assert CarConfig().inlet.connector == "ccs2"
     assert CarConfig().car.wake_charger is False

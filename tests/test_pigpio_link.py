@@ -12,7 +12,16 @@ import pigpio
 import pytest
 
 from controller.errors import ConfigError, PortError
-from controller.pigpio_link import BACK_OFF_S, LATE_S, PROBE_S, PigpioLink, State, resolve
+from controller.pigpio_link import (
+    BACK_OFF_S,
+    LATE_S,
+    PROBE_S,
+    SAID_AFTER_S,
+    PigpioHandle,
+    PigpioLink,
+    State,
+    resolve,
+)
 from tests.fake_pigpiod import FakePigpiod, patient_link, running, step_until
 
 if TYPE_CHECKING:
@@ -155,6 +164,26 @@ def count_waits(link: PigpioLink) -> list[float]:
     return waits
 
 
+def test_a_short_delay_is_not_worth_a_word(daemon: FakePigpiod) -> None:
+    link = short_link(daemon)
+    daemon.hung.set()
+    with pytest.raises(PortError, match="no answer"):
+        link.ask(levels)
+    link.step(1.0)
+    link.step(1.0 + SAID_AFTER_S - 0.001)
+    assert not link.is_up
+    assert link.problem() == ""
+    link.step(1.0 + SAID_AFTER_S)
+    assert "no answer" in link.problem()
+    daemon.hung.clear()
+    step_until(link, lambda: link.is_up, 1.0 + SAID_AFTER_S)
+    daemon.hung.set()
+    with pytest.raises(PortError):
+        link.ask(levels)
+    link.step(2.0)
+    assert link.problem() == ""  # the next delay is a new one
+
+
 def test_a_late_answer_is_dropped_and_the_next_one_is_the_right_one(daemon: FakePigpiod) -> None:
     link = short_link(daemon)
     daemon.hung.set()
@@ -240,6 +269,54 @@ def test_an_answer_in_crumbs_ends_the_connection(daemon: FakePigpiod) -> None:
     link._sock.sock = Crumbs()  # type: ignore[assignment]
     with pytest.raises(PortError, match="in pieces"):
         link.ask(levels)
+
+
+class Handles:
+    """The daemon's handles, few of them."""
+
+    def __init__(self, count: int) -> None:
+        self.open: set[int] = set()
+        self.count = count
+
+    def take(self, pi: object) -> int:
+        free = sorted(set(range(self.count)) - self.open)
+        if not free:
+            raise pigpio.error("no handle available")
+        self.open.add(free[0])
+        return free[0]
+
+    def give(self, pi: object, handle: int) -> None:
+        self.open.remove(handle)
+
+
+def test_a_handle_is_opened_once_for_each_connection(daemon: FakePigpiod) -> None:
+    link = up(patient_link(daemon))
+    handles = Handles(8)
+    handle = PigpioHandle(link, handles.take, handles.give)
+    assert [handle.get() for _ in range(3)] == [0, 0, 0]
+    link.generation += 1  # as after a reconnection to a daemon that was not restarted
+    assert [handle.get() for _ in range(3)] == [1, 1, 1]
+    handle.close()
+    handle.close()
+    assert handles.open == {0}
+    link.close()
+    with pytest.raises(PortError):
+        handle.get()
+
+
+def test_handles_of_lost_connections_are_given_back_when_there_are_no_more(
+    daemon: FakePigpiod,
+) -> None:
+    link = up(patient_link(daemon))
+    handles = Handles(3)
+    handle = PigpioHandle(link, handles.take, handles.give)
+    for _ in range(3):
+        handle.get()
+        link.generation += 1
+    with pytest.raises(PortError, match="no handle available"):
+        handle.get()
+    assert handles.open == set()
+    assert handle.get() == 0
 
 
 def test_closing_ends_it_for_good(daemon: FakePigpiod) -> None:

@@ -19,6 +19,7 @@ from controller.signals import (
     OpenContactors,
     PilotChanged,
     PowerReport,
+    ResetRequest,
     SetWatchdog,
 )
 from tests.service_rig import PERIOD_S, Rig
@@ -121,6 +122,24 @@ def test_the_interlock_test_may_stop_the_watchdog(rig: Rig) -> None:
     rig.service._carry_out(SetWatchdog(toggling=True), rig.now)
     rig.run(0.1)
     assert rig.hardware.kicks == kicks + 20
+
+
+def test_the_watchdog_gets_no_edge_before_its_chain_was_seen_open(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    calls = rig.hardware.calls
+    first = calls.index("kick")
+    assert calls[:first].count("SetWatchdog") == 1
+    assert calls[:first].count("read") >= 3  # at rest, by more than one reading
+    assert "interlock self-test: interlock: proved in" in rig.said
+    rig.close()
+
+
+def test_bench_mode_is_in_the_journal(rig: Rig) -> None:
+    rig.world.interlock.cp_bridged = True
+    rig.service._take(ResetRequest(), rig.now)
+    rig.until(lambda: rig.core.interlock_test.is_finished)  # type: ignore[union-attr]
+    assert "interlock self-test: CP loss: the coils have their supply" in rig.said
+    assert "BENCH MODE: output limited to 60 V" in rig.said
 
 
 # --- charging, and the end of communication ------------------------------------------------------

@@ -11,6 +11,7 @@ from controller.signals import (
     DUTY_DIGITAL,
     DUTY_STEADY_HIGH,
     DUTY_STEADY_LOW,
+    BcbToggled,
     ChargeRequest,
     ConnectionMade,
     ControlPilotState,
@@ -77,6 +78,7 @@ LOST = InletPilotChanged(True, 0.0, digital=False)
 PRESSED = InletPilotChanged(True, 0.05, digital=True, button=True)
 BROKEN = InletPilotChanged(True, 0.05, digital=False, fault="proximity: 5 Ohm")
 WANTED = ChargeRequest()
+BCB = BcbToggled(0.3, 1)
 OFFER = InletPilotChanged(True, 0.25, digital=False)
 HUNGRY = InletReport(0.0, 0.0, 400.0, 50.0, 420.0, 200.0, 415.0, 100.0, False, True, 1.0)
 FULL, UNREADY = replace(HUNGRY, soc_percent=100.0), replace(HUNGRY, ready=False)
@@ -105,6 +107,7 @@ EVSE_SIGNALS: dict[str, Output] = {
     "made": MADE,
     "phase": PHASE,
     "start": StartSlac(),
+    "bcb": BCB,
 }
 TIME = StationChanged("time passes", "")
 """Stands for the present state's deadline in a way."""
@@ -407,6 +410,23 @@ def test_a_button_while_the_connector_is_pushed_in_ends_nothing() -> None:
     go(station, [PRESSED])
     assert station.state is P.WAITING
     assert station.receive_signal(DIGITAL, 11.0)[0] == StartSlac()
+
+
+@pytest.mark.parametrize(
+    ("slac", "state", "asks"),
+    [
+        (True, E.MATCHING, [DutyRequest(DUTY_DIGITAL), StartSlac()]),
+        (False, E.CONNECTED, [DutyRequest(DUTY_DIGITAL), StartSdp()]),
+    ],
+)
+def test_a_toggle_after_a_good_session_begins_another(
+    slac: bool, state: EvseState, asks: list[Output]
+) -> None:
+    station = EvseStation(slac=slac)
+    go(station, [PLUG, *([MATCHED, UP] if slac else []), MADE, NORMAL, TIME])
+    assert station.state is E.ENDED
+    assert station.receive_signal(BCB, 60.0) == [*asks, StationChanged(state.value, "")]
+    assert not station.ended
 
 
 VEHICLE_OFF = [S2Request(closed=False), WatchLink(on=False), StopSlac(), StopSdp()]

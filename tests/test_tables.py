@@ -141,6 +141,7 @@ def rules(contract: str, key: str) -> set[str]:
 
 MACHINE = {
     "controller.calibrate",
+    "controller.check_tool",
     "controller.child",
     "controller.exi_tool",
     "controller.hardware",

@@ -97,7 +97,8 @@ class VehicleRig:
         section = CarHardwareSection(
             pigpiod=f"127.0.0.1:{self.daemon.port}", edges="gpiochip", adc_bus="pigpio"
         )
-        return CarConfig(hardware=replace(section, site="/nowhere/site.sock", **keys))
+        section = replace(section, site="/nowhere/site.sock")
+        return CarConfig(hardware=replace(section, **keys))  # type: ignore[arg-type]
 
     def open(self, config: CarConfig | None = None) -> PevHardware:
         self.pilot_at = self.time.at

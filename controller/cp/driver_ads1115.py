@@ -14,17 +14,17 @@ found.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 from itertools import cycle
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from smbus2 import SMBus
 
 from controller.cp.port import Measured
 from controller.errors import PortError
+from controller.pigpio_link import PigpioHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,8 +54,8 @@ so that a part that always says the same is not taken for the converter."""
 RETRY_S = (0.0, 0.01, 0.05, 0.25)
 """Pause after a failure, by how many there were in a row: a disturbed transfer is repeated at once,
 a bus that hangs (10 ms each time) is left alone."""
-SAID_AFTER = 2
-"""Failures in a row before it is a problem: one disturbed transfer is none."""
+SAID_AFTER = 3
+"""Failures in a row before it is worth a word: one disturbed transfer is not, 10 ms are."""
 
 I2C_RETRIES, I2C_TIMEOUT = 0x0701, 0x0702
 """ioctl of /dev/i2c-N (linux/i2c-dev.h); the time-out counts in 10 ms, and is 1 s when not set."""
@@ -117,38 +117,25 @@ class PigpioBus:
 
     def __init__(self, link: PigpioLink, number: int = 1, address: int = ADDRESS) -> None:
         self._link = link
-        self._number = number
-        self._address = address
-        self._handle = -1
-        self._generation = 0
+        self._handle = PigpioHandle(
+            link,
+            lambda pi: int(pi.i2c_open(number, address)),
+            lambda pi, handle: pi.i2c_close(handle),
+        )
 
     def read_word(self, register: int) -> int:
         """Read two bytes, the first one as the low byte."""
-        handle = self._open()
+        handle = self._handle.get()
         return int(self._link.ask(lambda pi: pi.i2c_read_word_data(handle, register)))
 
     def write_word(self, register: int, word: int) -> None:
         """Write two bytes, the low one first."""
-        handle = self._open()
+        handle = self._handle.get()
         self._link.ask(lambda pi: pi.i2c_write_word_data(handle, register, word))
 
     def close(self) -> None:
-        """Give the handle back; a daemon has 512 of them, for everybody."""
-        if self._generation == self._link.generation and self._handle >= 0:
-            with contextlib.suppress(PortError):
-                self._link.ask(lambda pi: pi.i2c_close(self._handle))
-        self._handle = -1
-
-    def _open(self) -> int:
-        if self._handle < 0 or self._generation != self._link.generation:
-            self._handle = -1
-
-            def command(pi: Any) -> int:  # noqa: ANN401 - the library has no types
-                return int(pi.i2c_open(self._number, self._address))
-
-            self._handle = self._link.ask(command)
-            self._generation = self._link.generation
-        return self._handle
+        """Give the handle back."""
+        self._handle.close()
 
 
 def rota(fast: Sequence[int], slow: Sequence[int]) -> Iterator[int]:

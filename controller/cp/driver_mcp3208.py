@@ -8,12 +8,12 @@ both detectors, which is no pilot and fails the check of the calibration at the 
 
 from __future__ import annotations
 
-import contextlib
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from controller.cp.port import Measured
 from controller.errors import PortError
+from controller.pigpio_link import PigpioHandle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,29 +79,21 @@ class PigpioSpi:
 
     def __init__(self, link: PigpioLink, channel: int = 1) -> None:
         self._link = link
-        self._channel = channel
-        self._handle = -1
-        self._generation = 0
+        self._handle = PigpioHandle(
+            link,
+            lambda pi: int(pi.spi_open(channel, CLOCK_HZ, 0)),
+            lambda pi, handle: pi.spi_close(handle),
+        )
 
     def transfer(self, data: bytes) -> bytes:
         """Exchange bytes."""
-        if self._handle < 0 or self._generation != self._link.generation:
-            self._handle = -1
-
-            def opened(pi: Any) -> int:  # noqa: ANN401 - the library has no types
-                return int(pi.spi_open(self._channel, CLOCK_HZ, 0))
-
-            self._handle = self._link.ask(opened)
-            self._generation = self._link.generation
-        _, answer = self._link.ask(lambda pi: pi.spi_xfer(self._handle, data))
+        handle = self._handle.get()
+        _, answer = self._link.ask(lambda pi: pi.spi_xfer(handle, data))
         return bytes(answer)
 
     def close(self) -> None:
-        """Give the handle back; a daemon has 32 of them, for everybody."""
-        if self._generation == self._link.generation and self._handle >= 0:
-            with contextlib.suppress(PortError):
-                self._link.ask(lambda pi: pi.spi_close(self._handle))
-        self._handle = -1
+        """Give the handle back."""
+        self._handle.close()
 
 
 def request(channel: int) -> bytes:

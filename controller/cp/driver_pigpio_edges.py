@@ -113,15 +113,16 @@ class PigpioEdges:
         if self.state is State.DOWN:
             if self._link.is_up and now >= self._until:
                 self._connect(now)
-        elif now >= self._until:
-            what = "no reports" if self.state is State.LIVE else "no handle"
-            self._fail(now, f"the pigpio daemon sends {what}")
-        elif self.state is State.CONNECTING:
+            return
+        if self.state is State.CONNECTING:
             self._ask_for_handle()
         elif self.state is State.ASKED:
             self._await_handle(now)
-        else:
+        elif self.state is State.LIVE:
             self._receive(now)
+        if now >= self._until:
+            what = "no reports" if self.state is State.LIVE else "no handle"
+            self._fail(now, f"the pigpio daemon sends {what}")
 
     def _connect(self, now: float) -> None:
         family, where = self._targets[self._failures % len(self._targets)]

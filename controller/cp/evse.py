@@ -125,6 +125,11 @@ class EvsePilot:
         return DUTY_STEADY_LOW < self.duty < DUTY_STEADY_HIGH
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether the 1 kHz signal is driven, or will be when its time has come."""
+        return self.is_oscillating or DUTY_STEADY_LOW < self._requested < DUTY_STEADY_HIGH
+
+    @property
     def diode_ok(self) -> bool:
         """Whether the low phase reached -12 V with the present vehicle."""
         return self._low.diode_ok
@@ -339,7 +344,8 @@ class EvsePilot:
         if duty == self.duty:
             return []
         self.duty = duty
-        self._settled_at = now + timing.DIODE_SETTLE_S
+        to_low = duty <= DUTY_STEADY_LOW
+        self._settled_at = now + (timing.F_SETTLE_S if to_low else timing.DIODE_SETTLE_S)
         self._low.restart()
         self._quiet = self._was_f = False
         self._f_lost_since = None

@@ -127,6 +127,11 @@ class PevPilot:
         )
 
     @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is in the inlet, and nothing moves."""
+        return self.state is NOTHING and not self.is_pending and not self.s2_closed
+
+    @property
     def fault(self) -> str:
         """What is wrong with the inlet, in words; empty when nothing is."""
         if self.state.plug is FAULT:
@@ -257,7 +262,7 @@ class PevPilot:
         if at - self._since < timing.DEBOUNCE_S:
             return []
         self._candidate = None
-        self.state = seen
+        self.state = seen if seen.plugged else NOTHING
         if not seen.plugged:
             self.s2_fault, self._wake_again_at = "", -inf
         keeps = seen.is_oscillating or (self._wake_until is not None and seen.is_steady)

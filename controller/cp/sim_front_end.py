@@ -21,6 +21,7 @@ from math import exp, hypot, log
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from controller.cp import limits
+from controller.cp.sim import Diode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,8 +92,12 @@ class Piece(NamedTuple):
 class FrontEnd:
     """The dynamic part around a `PilotCircuit`, which holds levels and faults."""
 
-    def __init__(self, pilot: PilotCircuit, parts: Parts | None = None) -> None:
+    def __init__(
+        self, pilot: PilotCircuit, parts: Parts | None = None, *, at_inlet: bool = False
+    ) -> None:
         self.pilot = pilot
+        self.at_inlet = at_inlet
+        """The detectors are the vehicle's: behind its diode, where the low phase is 0 V."""
         self.parts = parts or Parts()
         self.ripple = False
         """A powerline modem transmits."""
@@ -140,7 +145,7 @@ class FrontEnd:
 
         For an oscillating pilot: each phase begins where the other one rests.
         """
-        low_v, high_v = (self._rest(level) for level in (0, 1))
+        low_v, high_v = self.rests_at(0), self.rests_at(1)
         threshold_v = self.parts.threshold_v
         if not low_v < threshold_v < high_v:
             return None
@@ -150,14 +155,15 @@ class FrontEnd:
             self._crossing_s(0, high_v, threshold_v, period_s),
         )
 
-    # --- inside ---------------------------------------------------------------------------------
-
-    def _rest(self, level: int) -> float:
+    def rests_at(self, level: int) -> float:
+        """Voltage at which the line rests with the generator steady at this level."""
         source_v = self.pilot.supply_v if level else self.pilot.negative_supply_v
         rest_v, _ = self.pilot.rests_at(source_v, conducting=False)
         if self.pilot.conducts_at(rest_v):
             rest_v, _ = self.pilot.rests_at(source_v, conducting=True)
         return rest_v
+
+    # --- inside ---------------------------------------------------------------------------------
 
     def _crossing_s(self, level: int, from_v: float, threshold_v: float, length_s: float) -> float:
         passed_s = 0.0
@@ -199,10 +205,18 @@ class FrontEnd:
 
     def _hold(self, piece: Piece) -> None:
         ripple_v = self.parts.ripple_seen_v if self.ripple else 0.0
+        if self.at_inlet:
+            piece = self._behind_diode(piece)
         for number, sign in enumerate((1.0, -1.0)):
             line = piece._replace(start_v=piece.start_v * sign, rest_v=piece.rest_v * sign)
             held_v = self._detect(line, ripple_v, self._held_v[number] * sign)
             self._held_v[number] = held_v * sign
+
+    def _behind_diode(self, piece: Piece) -> Piece:
+        if not self.pilot.conducts_at((piece.start_v + piece.at(piece.length_s)) / 2):
+            return piece._replace(start_v=0.0, rest_v=0.0)
+        drop_v = 0.0 if self.pilot.diode is Diode.SHORTED else limits.DIODE_DROP_V
+        return piece._replace(start_v=piece.start_v - drop_v, rest_v=piece.rest_v - drop_v)
 
     def _detect(self, line: Piece, ripple_v: float, held_v: float) -> float:
         """One detector over one piece: charged by what is above it, else bled towards the line.

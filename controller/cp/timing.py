@@ -21,6 +21,11 @@ DIODE_SETTLE_S = 0.020
 """After a change of the driven duty the negative peak is not judged: the peak detector needs its
 reset (1.5 ms), a settling time (2 ms) and a conversion, and drivers differ."""
 
+F_SETTLE_S = 0.3
+"""After steady -12 V was driven its level is not judged: a detector of positive peaks falls only as
+fast as its capacitor is discharged (95 ms from +12 to -11 V with the board's 30 ms), passing
+through everything between."""
+
 START_SETTLE_S = 0.1
 """Own figure: after the first reading a wrong level withholds power, as always, but is not yet a
 fault that holds until unplugging: supply and detectors may still be settling."""

@@ -7,7 +7,7 @@
 
 Requests may arrive in any pieces. Nothing a client sends makes it raise: what is not understood
 is answered with an error, and an extension that is too long ends the connection, as the real
-daemon does it. What is not there says so: see `not_simulated`.
+daemon does it. What is not there says so: `NOT_SIMULATED`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from controller.pigpiod.courses import NS, to_ns
 from controller.pigpiod.notify import Notifier
 from controller.pigpiod.outputs import Outputs
 from controller.pigpiod.pins import BANK, Pins
+from controller.pigpiod.scripts import Scripts
+from controller.pigpiod.waves import Waves
 from controller.pigpiod.wire import (
     BY_NAME,
     COMMANDS,
@@ -49,6 +51,8 @@ PI_3B = 0xA02082
 """Revision code of the board, from which clients know its pins."""
 PERMITTED = 0xFFFFFFC
 """GPIO 2 to 27: those of the header of a Pi 3 or 4."""
+SHELL_NOT_FOUND = 127 << 8
+"""Exit status of a shell that does not find its script."""
 HIGHEST_MICROS = 1_000_000
 HIGHEST_MILLIS = 60_000
 RECONFIGURES = frozenset({BY_NAME["MODES"].number, BY_NAME["PUD"].number})
@@ -108,6 +112,7 @@ class Daemon:
         self._told: list[Output] = []
         self._pads = [8] * PADS
         self._internals = 0
+        self.scripts = Scripts(self.execute)
         self._handlers: dict[str, Handler] = {
             **self._gpio_commands(),
             **self._pwm_commands(),
@@ -115,6 +120,9 @@ class Daemon:
             **self._other_commands(),
             **I2c(self.circuit).commands(),
             **Spi(self.circuit, self.pins).commands(),
+            **Waves(self.pins, self.outputs).commands(),
+            **self.scripts.commands(),
+            **NOT_SIMULATED,
         }
 
     # --- clients --------------------------------------------------------------------------------
@@ -143,7 +151,7 @@ class Daemon:
 
     def next_timer(self) -> float | None:
         """When something is to be done without a request, in seconds."""
-        due = [self.notifier.next_timer(), self.circuit.next_timer()]
+        due = [self.notifier.next_timer(), self.circuit.next_timer(), self.scripts.next_timer()]
         due += [state.busy_until for state in self._clients.values()]
         times = [at for at in due if at is not None]
         return min(times) / NS if times else None
@@ -151,7 +159,10 @@ class Daemon:
     def handle_timer(self, now: float) -> list[Output]:
         """Do what is due."""
         at = to_ns(now)
+        self._told = []
         outputs = self._let_time_pass(at)
+        self.scripts.handle_timer(at)
+        outputs += self._told + self._tell_unwatched(at, reconfigured=False)
         outputs += self._tell(self.notifier.handle_timer(at))
         for client, state in list(self._clients.items()):
             if state.busy_until is not None and state.busy_until <= at:
@@ -346,6 +357,30 @@ class Daemon:
     def _set_internals(self, request: Request, at: int) -> int:
         self._internals = request.first
         return 0
+
+
+def _open_serial(request: Request, at: int) -> int:
+    """No serial device can be opened; a name that is none is told apart, as the original does."""
+    is_name = request.data.startswith((b"/dev/tty", b"/dev/serial"))
+    return Status.SER_OPEN_FAILED if is_name else Status.BAD_SER_DEVICE
+
+
+def _says(status: int) -> Handler:
+    return lambda request, at: status
+
+
+NOT_SIMULATED: dict[str, Handler] = {
+    "SERO": _open_serial,
+    **dict.fromkeys(
+        ("SERC", "SERRB", "SERWB", "SERR", "SERW", "SERDA", "FC", "FR", "FW", "FS"),
+        _says(Status.BAD_HANDLE),
+    ),
+    **dict.fromkeys(("FO", "FL"), _says(Status.NO_FILE_ACCESS)),
+    **dict.fromkeys(("SLRO", "BSCX"), _says(Status.UNKNOWN_COMMAND)),
+    **dict.fromkeys(("SLR", "SLRC", "SLRI"), _says(Status.NOT_SERIAL_GPIO)),
+    "SHELL": _says(SHELL_NOT_FOUND),
+}
+"""What is not there, and what an original without it would answer."""
 
 
 def _with_bytes(data: bytes) -> tuple[int, bytes]:

@@ -13,7 +13,7 @@ from controller.pigpiod.pins import ALT0, ALT5, BANK, OUTPUT, SAMPLE_NS, Pins, U
 from controller.pigpiod.wire import GPIOS, USER_GPIOS, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HIGHEST_MODE = 7
 PWM_STEPS = (
@@ -79,6 +79,8 @@ class Outputs:
         self._fast = (revision >> 12 & 0xF) == BCM2711
         self.channels = (Channel(), Channel())
         self._clock_hz = [0, 0, 0]
+        self.before_hardware_pwm: Callable[[int], object] = lambda at: None
+        """Called before the PWM block starts: a waveform needs its clock, and ends."""
 
     # --- levels ---------------------------------------------------------------------------------
 
@@ -238,6 +240,7 @@ class Outputs:
         number, mode = PWM_PINS[gpio]
         pin = self._pins.pins[gpio]
         if hertz:
+            self.before_hardware_pwm(at)
             self._set_channel(self.channels[number], hertz, duty_ppm, at)
             if pin.use is not Use.HARDWARE_PWM:
                 self._switch_off(gpio, at)

@@ -34,6 +34,8 @@ class BatteryLink(SiteLink):
     def problem(self) -> str:
         """Say what is wrong, or nothing."""
         found = super().problem()
+        if not found and self.report is NO_BATTERY:
+            return f"battery: the simulated site at {self._path} says nothing of a vehicle"
         return found.replace("power modules:", "battery:", 1)
 
     def _forget(self) -> None:

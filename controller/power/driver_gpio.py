@@ -52,7 +52,7 @@ class PigpioGpio:
         self._levels = 0
         self._read_at = -inf
         self._generation = 0
-        self._refusal = "not set up yet"
+        self._refusal = "pins: not set up yet"
 
     @property
     def read_at(self) -> float:
@@ -85,7 +85,7 @@ class PigpioGpio:
                     self._write(gpio, level)
             self._levels = self._link.ask(lambda pi: int(pi.read_bank_1()))
         except PortError as error:
-            self._refusal = f"pins: {error}"
+            self._refused(error)
             return
         self._read_at = now
         self._refusal = ""
@@ -97,7 +97,7 @@ class PigpioGpio:
             try:
                 self._write(gpio, level)
             except PortError as error:
-                self._refusal = f"pins: {error}"
+                self._refused(error)
 
     def problem(self) -> str:
         """Say what is wrong, or nothing."""
@@ -107,6 +107,10 @@ class PigpioGpio:
         """Leave the outputs inactive."""
         for pin in self._outputs:
             self.set(pin.gpio, _inactive(pin))
+
+    def _refused(self, error: PortError) -> None:
+        """Remember what the daemon said; what is wrong with the link, the link tells."""
+        self._refusal = f"pins: {error}" if self._link.is_up else ""
 
     def _write(self, gpio: int, level: bool) -> None:
         self._driven.pop(gpio, None)
@@ -147,6 +151,7 @@ class GpiozeroGpio:
         self._read_at = -inf
         self._reason = ""
         self._retry_at = -inf
+        self._is_closed = False
         self._wanted = {pin.gpio: _inactive(pin) for pin in outputs}
         self._driven: dict[int, bool] = {}
         self._pins: dict[int, Any] = {}
@@ -170,7 +175,7 @@ class GpiozeroGpio:
 
     def step(self, now: float) -> None:
         """Read all inputs; drive what could not be driven before."""
-        if now < self._retry_at:
+        if now < self._retry_at or self._is_closed:
             return
         try:
             for gpio, level in self._wanted.items():
@@ -188,6 +193,8 @@ class GpiozeroGpio:
     def set(self, gpio: int, level: bool) -> None:
         """Drive an output; what cannot be driven now is driven by `step`."""
         self._wanted[gpio] = level
+        if self._is_closed:
+            return
         try:
             self._write(gpio, level)
         except self._errors as error:
@@ -201,8 +208,13 @@ class GpiozeroGpio:
         """Make the outputs inactive, and give the pins back."""
         for pin in self._outputs:
             self.set(pin.gpio, _inactive(pin))
-        with contextlib.suppress(*self._errors):
-            self._factory.close()
+        self._pins.clear()
+        self._read.clear()
+        self._reason = "pins: closed"
+        if not self._is_closed:
+            self._is_closed = True
+            with contextlib.suppress(*self._errors):
+                self._factory.close()
 
     def _write(self, gpio: int, level: bool) -> None:
         self._driven.pop(gpio, None)

@@ -17,18 +17,18 @@ from __future__ import annotations
 from math import inf
 from typing import Protocol
 
-WATCHDOG_OPENS_S = 0.016
-"""After the last edge; the contract allows 20 ms, and the circuit's tolerance needs the rest."""
-WATCHDOG_CLOSES_S = 0.012
-"""The charge pump fills within three edges of a 5 ms period."""
+WATCHDOG_OPENS_S = 0.013
+"""After the last edge, with edges every 5 ms; the contract allows 20 ms."""
+EDGE_S = 0.005
+"""Period of edges that nobody simulates; the second one fills the charge pump."""
 CP_SEES_LOW_V, CP_SEES_HIGH_V = 1.5, 7.5
 """Between these the high phase means C or D; thresholds of the CP-loss comparators."""
 CP_SEES_NEGATIVE_V = -8.0
 """The low phase must be below this: the oscillator runs."""
-CP_FOUND_S = 0.01
+CP_FOUND_S = 0.011
 """All comparators have agreed for this long."""
-CP_LOST_S = 0.007
-"""The slowest loss: the positive peak detector, which rides out the 1 ms cycle, runs empty."""
+CP_LOST_S = 0.003
+"""The slowest loss, a stuck oscillator: what rides out the 1 ms cycle runs out of patience."""
 
 
 class Peaks(Protocol):
@@ -49,16 +49,17 @@ class SimWatchdog:
 
     def __init__(self) -> None:
         self.opens_s = WATCHDOG_OPENS_S
-        self.closes_s = WATCHDOG_CLOSES_S
         self.stuck: bool | None = None
         self.toggling = False
-        self._run_began_at = inf
+        self._closes_at = inf
         self._edge_at = -inf
 
     def edge(self, now: float) -> None:
         """Take one change of the pin."""
         if not self.toggling and now >= self._edge_at + self.opens_s:
-            self._run_began_at = now
+            self._closes_at = inf  # one edge does not fill the pump
+        elif self._closes_at > now:
+            self._closes_at = now
         self._edge_at = now
 
     def toggle(self, on: bool, now: float) -> None:
@@ -66,18 +67,20 @@ class SimWatchdog:
         if on is not self.toggling:
             self.edge(now)
             self.toggling = on
+            if on:
+                self._closes_at = min(self._closes_at, now + EDGE_S)
 
     def is_closed(self, now: float) -> bool:
         """Return whether the contact is closed."""
         if self.stuck is not None:
             return self.stuck
-        return self._run_began_at + self.closes_s <= now < self._opens_at()
+        return self._closes_at <= now < self._opens_at()
 
     def next_change(self, now: float) -> float:
         """When the contact will move without a further edge; infinity: not by itself."""
-        closes_at, opens_at = self._run_began_at + self.closes_s, self._opens_at()
-        if now < closes_at < opens_at:
-            return closes_at
+        opens_at = self._opens_at()
+        if now < self._closes_at < opens_at:
+            return self._closes_at
         return opens_at if now < opens_at else inf
 
     def _opens_at(self) -> float:

@@ -232,3 +232,23 @@ def test_the_comparator_sees_nothing_of_a_short_or_dead_pilot() -> None:
         setattr(pilot, name, value)
         assert FrontEnd(pilot).comparator_delays_s() is None
     assert FrontEnd(circuit("D")).comparator_delays_s() is not None
+
+
+def test_behind_the_vehicles_diode_there_is_the_high_phase_less_its_drop() -> None:
+    """And 0 V in between: the detector bleeds to that, half as fast as to -12 V."""
+    for diode, high_v, low_v in (
+        (Diode.GOOD, 8.3, 0.0),
+        (Diode.SHORTED, 8.8, -8.8),
+        (Diode.OPEN, 0, 0),
+    ):
+        pilot = circuit("B")
+        pilot.diode = diode
+        front = FrontEnd(pilot, at_inlet=True)
+        front.set_drive(duty(0.05), 0)
+        front.advance(500 * MS + 50_000)
+        assert front.high_v == pytest.approx(high_v, abs=0.15)
+        assert front.low_v == pytest.approx(low_v, abs=0.4)
+    unplugged = FrontEnd(circuit("A"), at_inlet=True)
+    unplugged.set_drive(HIGH, 0)
+    unplugged.advance(500 * MS)
+    assert unplugged.high_v == 0.0

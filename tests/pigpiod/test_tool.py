@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,16 +18,20 @@ from tests.pigpiod.served import WAIT_S, client, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+    from typing import IO
 
 COMMAND = [sys.executable, "-m", "controller.main", "pigpiod-sim"]
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
+def running(
+    *arguments: str, stdin: IO[str] | int = subprocess.PIPE
+) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
     """The command at a free port: process, port, its first line."""
     process = subprocess.Popen(
         [*COMMAND, "--port", "0", *arguments],
-        stdin=subprocess.PIPE,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -40,6 +45,8 @@ def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int, str]]
         yield process, int(found[1]), line
     finally:
         process.kill()
+        if process.stdin is not None and process.stdin.closed:
+            process.stdin = None
         process.communicate(timeout=WAIT_S)
 
 
@@ -106,3 +113,86 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "PiGPIOFactory" in text
     assert "pigpio.pi(" in text
+
+
+# --- scenes --------------------------------------------------------------------------------------
+
+
+def test_a_charger_is_played_by_words_on_standard_input(tmp_path: Path) -> None:
+    site = tmp_path / "run" / "site.sock"
+    with running("--scene", "charger", "--site", str(site), "--do", "plug; car 0.1") as (
+        process,
+        port,
+        _,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(4)]
+        assert lines[0] == f"power modules and isolation monitor: {site}\n"
+        assert lines[1] == "charger: commands on standard input; help lists them\n"
+        assert lines[2].endswith(" s  plugged in\n")
+        with client(port) as pi:
+            pi.hardware_PWM(18, 1000, 50_000)
+            assert "pilot 5.0%" in process.stdout.readline()
+            assert "s2 closed" in process.stdout.readline()
+            process.stdin.write("emergency on\nfly\n")
+            process.stdin.flush()
+            assert "emergency stop on" in process.stdout.readline()
+            assert "fly: unknown" in process.stdout.readline()
+            assert pi.read(5) == 1
+            process.stdin.close()  # nobody types any more: it goes on
+            assert pi.read(5) == 1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT_S) == 0
+    assert not site.exists()
+
+
+def test_a_vehicle_is_played_by_a_file_of_words(tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("plug\nduty 5%\n")
+    with script.open() as words, running("--scene", "vehicle", stdin=words) as (process, port, _):
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        assert lines[0].startswith("vehicle: commands")
+        assert lines[1].endswith("plugged in\n")
+        assert lines[2].endswith("duty 5 %\n")
+        with client(port) as pi:
+            edges = pi.callback(17)
+            deadline = time.monotonic() + WAIT_S
+            while edges.tally() < 100:
+                assert time.monotonic() < deadline
+
+
+def test_two_sites_cannot_serve_one_socket_and_a_dead_ones_is_taken_over(tmp_path: Path) -> None:
+    site = str(tmp_path / "site.sock")
+    arguments = ["--scene", "charger", "--site", site]
+    with running(*arguments) as (process, _, _):
+        second = subprocess.run(
+            [*COMMAND, "--port", "0", *arguments], capture_output=True, text=True, timeout=WAIT_S
+        )
+        assert second.returncode == 2
+        assert second.stderr.startswith(f"ccs-pilot: {site}: the socket of the power modules")
+        process.kill()
+        process.wait(WAIT_S)
+    with running(*arguments) as (process, _, _):
+        assert process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--scene", "charger", "--wire", "18:17"], "--wire is for the scene plain"),
+        (["--scene", "vehicle", "--site", "x"], "--site is for the scene charger"),
+        (["--do", "plug"], "--do is for the scenes charger and vehicle"),
+        (["--scene", "charger", "--board", "/no/such"], "/no/such"),
+        (["--scene", "charger", "--charger", "/no/such"], "/no/such"),
+        (["--scene", "charger", "--site", "/dev/null/x"], "the socket of the power modules"),
+    ],
+)
+def test_scenes_say_what_does_not_belong_to_them(
+    arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pigpiod-sim", "--port", "0", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert text in error
+    assert error.count("\n") == 1
