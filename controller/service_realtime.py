@@ -100,6 +100,7 @@ class RealtimeService:
         self._backlog = Backlog()
         self._inputs: Output | None = None
         self._toggling = SetWatchdog not in core.TO_HARDWARE
+        self._fault_said = ""
         """A core that proves the watchdog says when; before that its chain has to be open."""
         self._ready = False
         self._stop_wanted = False
@@ -265,13 +266,19 @@ class RealtimeService:
         """Put into the journal what a person wants to find there."""
         if isinstance(output, OpenContactors):
             self._journal.say(now, f"contactors opened: {output.reason}", ERROR)
-        elif isinstance(output, InterlockReport) and output.latched:
-            self._journal.say(now, f"fault: {output.latched}", ERROR)
+        elif isinstance(output, InterlockReport):
+            self._say_fault(output.latched, now)
         elif isinstance(output, InterlockTested):
             text = f"interlock self-test: {output.part}: {output.detail}"
             self._journal.say(now, text, NOTICE if output.ok else ERROR)
         elif isinstance(output, PilotChanged):
             self._journal.say(now, f"pilot {output.state.value}", NOTICE)
+
+    def _say_fault(self, latched: str, now: float) -> None:
+        """Tell a latched fault once; a report comes with each change of any other reason, too."""
+        if latched and latched != self._fault_said:
+            self._journal.say(now, f"fault: {latched}", ERROR)
+        self._fault_said = latched
 
     def _note(self, now: float, what: str, level: int) -> None:
         self._journal.say(now, what, level)

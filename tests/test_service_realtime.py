@@ -234,6 +234,22 @@ def test_the_next_peer_learns_why_and_charges(rig: Rig) -> None:
     assert opened[1:3] == ("evse.realtime", "out")
 
 
+def test_a_fault_is_said_once_however_often_its_report_changes(rig: Rig) -> None:
+    def say(latched: str, *more: str) -> None:
+        report = InterlockReport(False, False, (latched, *more), latched, emergency=False)
+        rig.service._say(report, rig.now)
+
+    rig.run(0.2)
+    for more in ("no vehicle", "the power supply is silent", "no vehicle"):
+        say("the contactors are welded", more)
+    rig.run(0.2)
+    assert rig.said.count("fault: the contactors are welded") == 1
+    say("")
+    say("the contactors are welded")
+    rig.run(0.2)
+    assert rig.said.count("fault: the contactors are welded") == 2
+
+
 def test_what_happens_with_nobody_there_is_told_when_somebody_comes(rig: Rig) -> None:
     rig.run(0.2)
     rig.world.press_emergency_stop()
