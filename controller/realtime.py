@@ -49,6 +49,7 @@ from controller.signals import (
     StartIsolationTest,
 )
 
+UNPOWERED = (StageState.OFF, StageState.ABORTED)
 STEADY = (StageState.OFF, StageState.CHARGE, StageState.ABORTED)
 
 
@@ -107,7 +108,7 @@ class EvseRealtime(ChargerRealtime):
         return (
             self.pilot.state.letter == "A"
             and not self.contactors.is_commanded
-            and self.stage.state is StageState.OFF
+            and self.stage.state in UNPOWERED
         )
 
     def goes_on(self, item: object) -> bool:
@@ -227,7 +228,7 @@ class EvseRealtime(ChargerRealtime):
         snapshot.contactor_fault = self.contactors.fault
         snapshot.isolation = stage.isolation
         snapshot.cable_check = stage.cable_check
-        self._look_at_chain(snapshot, inputs)
+        self._look_at_chain(snapshot, inputs, now)
         snapshot.vehicle_maximum_v = self._vehicle_maximum_v
         snapshot.charger_maximum_v = stage.envelope.maximum_voltage_v
         snapshot.charger_maximum_a = stage.envelope.maximum_current_a

@@ -236,7 +236,7 @@ class AcRealtime(ChargerRealtime):
         snapshot.contactors_valid = inputs.contactors.valid
         snapshot.contactors_age_s = now - inputs.contactors.taken_at
         snapshot.contactor_fault = self.contactors.fault
-        self._look_at_chain(snapshot, inputs)
+        self._look_at_chain(snapshot, inputs, now)
         ac = inputs.ac
         if ac is not None:
             snapshot.rcd_tripped = ac.rcd_tripped

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from controller.cp.evse import EvsePilot
 from controller.cp.sequences import SEQUENCES, Sequence, SequenceWatch
 from controller.cp.silence import SilenceWatch
-from controller.interlock_rules import is_stale
+from controller.interlock_rules import PILOT_STALE_S, is_stale
 from controller.interlock_test import InterlockTest, coils_must_be_dead
 from controller.power.contactors import Contactors, ContactorsConfig
 from controller.power.contactors import S as ContactorState
@@ -261,7 +261,7 @@ class ChargerRealtime(Realtime):
             return []
         return test.receive_inputs(inputs, now, oscillating=self._coils_may_be_fed)
 
-    def _look_at_chain(self, snapshot: ChainSeen, inputs: EvseInputs) -> None:
+    def _look_at_chain(self, snapshot: ChainSeen, inputs: EvseInputs, now: float) -> None:
         """Put what is known of the hardware interlock into the snapshot."""
         test = self.interlock_test
         snapshot.emergency_stop = inputs.emergency_stop
@@ -270,6 +270,8 @@ class ChargerRealtime(Realtime):
         snapshot.hardware_tripped = inputs.chain_open and test.configured
         snapshot.stops_disagree = inputs.stops_disagree
         snapshot.coils_live = live = inputs.coils_live is True
-        snapshot.coils_must_be_dead = live and coils_must_be_dead(
+        # A reading that hangs says nothing: the hardware may have seen the vehicle before us.
+        certain = live and not is_stale(now - inputs.pilot.taken_at, PILOT_STALE_S)
+        snapshot.coils_must_be_dead = certain and coils_must_be_dead(
             inputs.pilot, oscillating=self._coils_may_be_fed
         )
