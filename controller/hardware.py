@@ -344,7 +344,7 @@ def open_gpio(
         link.step(now)
         gpio.step(now)
 
-    wait_until(lambda: not gpio.problem(), step, gpio.problem, time)
+    wait_until(lambda: gpio.read_at > -inf, step, gpio.problem, time)
     return gpio
 
 

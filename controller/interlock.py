@@ -282,6 +282,7 @@ RULES: tuple[Rule[Snapshot], ...] = (
         lambda s, _: not s.contactors_valid or is_stale(s.contactors_age_s, CONTACTOR_STALE_S),
         "contactor feedback is missing",
     ),
+    COIL_SUPPLY,
     Rule(
         "cable check failed",
         lambda s, _: s.cable_check is CableCheckState.FAILED,
@@ -294,7 +295,6 @@ RULES: tuple[Rule[Snapshot], ...] = (
         ),
         "the cable check has not passed",
     ),
-    COIL_SUPPLY,
     Rule("live output", _live_output, "output is above 60 V with the contactors open"),
     Rule(
         "vehicle maximum",

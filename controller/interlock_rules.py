@@ -9,7 +9,8 @@ A table of `Rule` rows is applied to a snapshot once per period by `Judge`.
 - `after_s` bounds how long a predicate may be true before the row counts. It never helps to *get*
   a permit: a HOLD row counts at once while nothing is granted.
 
-Predicates say what is wrong as "not (all right)", so a value that is no number withholds.
+Predicates say what is wrong as "not (all right)", so a value that is no number withholds. They are
+pure functions of the snapshot's fields: `interlock_known` spares asking them what they said before.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from math import inf
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from controller.errors import ConfigError
+from controller.interlock_known import Known
 from controller.signals import ControlPilotState, InterlockReport, Permits, Phase, PilotFault
 
 if TYPE_CHECKING:
@@ -125,6 +127,7 @@ class Judge(Generic[Seen]):
         self._rules = tuple(rules)
         self._predicates = tuple(rule.is_wrong for rule in rules)
         self._config = config
+        self._known = Known[Seen, InterlockConfig](self._predicates, config)
         self._never: list[float | None] = [None] * len(self._rules)
         # Since when each row is wrong; "since ever" until it was seen to be right.
         self._since: list[float | None] = [-inf] * len(self._rules)
@@ -146,14 +149,18 @@ class Judge(Generic[Seen]):
         self._reset_wanted = True
 
     def judge(self, seen: Seen, *, unplugged: bool) -> Permits:
-        """Evaluate every row."""
+        """Evaluate every row, but those of which it is known that they are right."""
         if self._faults and unplugged and (self._reset_wanted or not self.needs_reset):
             self._faults.clear()
             self.emergency = self.needs_reset = False
         self._reset_wanted = False
+        if not self._faults and self._known.all_right(seen):
+            return self._grant(seen.now)
         wrong = [is_wrong(seen, self._config) for is_wrong in self._predicates]
         if not self._faults and not any(wrong):
+            self._known.note_right(seen)
             return self._grant(seen.now)
+        self._known.forget()
         close, energise, reasons = self._apply(seen, wrong)
         if self._faults:
             close = energise = False

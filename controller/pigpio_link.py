@@ -41,6 +41,8 @@ REPLY_TIMEOUT_S = 0.002
 """A command takes 20 to 60 us (measured over loopback), one over I2C with 100 kHz below 1 ms."""
 LATE_S = 0.1
 """A daemon that does not answer for this long is hung; the connection is given up."""
+SAID_AFTER_S = 0.02
+"""A late answer is worth a word after this: a thread of the daemon that had to wait is none."""
 CONNECT_S = 1.0
 PROBE_S = 0.5
 BACK_OFF_S = (0.1, 0.2, 0.5, 1.0)
@@ -176,6 +178,8 @@ class PigpioLink:
         self._client: Any = None
         self._answer = b""
         self._heard = False
+        self._lasts = False
+        """Being late has lasted for a while."""
         self._reason = "not connected yet"
 
     @property
@@ -184,15 +188,18 @@ class PigpioLink:
         return self.state is State.UP
 
     def problem(self) -> str:
-        """Say what is wrong with the daemon, or nothing."""
-        if self.state is State.UP:
+        """Say what is wrong with the daemon, or nothing; a short delay is not told."""
+        if self.state is State.UP or (self.state is State.LATE and not self._lasts):
             return ""
+        return self._text()
+
+    def _text(self) -> str:
         return f"pigpio daemon at {self.address}: {self._reason}"
 
     def ask(self, command: Callable[[Any], T]) -> T:
         """Run a command of the `pigpio` client: `link.ask(lambda pi: pi.read_bank_1())`."""
         if self.state is not State.UP:
-            raise PortError(self.problem())
+            raise PortError(self._text())
         try:
             answer = command(self._client)
         except pigpio.error as error:
@@ -201,10 +208,10 @@ class PigpioLink:
         except TimeoutError as error:
             self._reason = f"no answer within {self._timeout_s * 1000:g} ms"
             self._enter(State.LATE)
-            raise PortError(self.problem()) from error
+            raise PortError(self._text()) from error
         except OSError as error:
             self._fail(error.strerror or str(error))
-            raise PortError(self.problem()) from error
+            raise PortError(self._text()) from error
         self._heard = True
         return answer
 
@@ -217,6 +224,7 @@ class PigpioLink:
         if self._until is None:
             self._until = now + self._patience_s()
         is_over = now >= self._until
+        self._lasts = now >= self._until - LATE_S + SAID_AFTER_S
         before = self.state
         try:
             self._advance(is_over)

@@ -20,7 +20,7 @@ from controller.cp.evse import EvsePilot
 from controller.cp.sequences import SEQUENCES, Sequence, SequenceWatch
 from controller.cp.silence import SilenceWatch
 from controller.interlock import Interlock, Snapshot
-from controller.interlock_rules import InterlockConfig, is_stale
+from controller.interlock_rules import PILOT_STALE_S, InterlockConfig, is_stale
 from controller.interlock_test import InterlockTest, coils_must_be_dead
 from controller.power.contactors import Contactors, ContactorsConfig, Side
 from controller.power.contactors import S as ContactorState
@@ -32,7 +32,6 @@ from controller.signals import (
     DUTY_STEADY_HIGH,
     BcbToggled,
     CloseContactors,
-    ContactorReading,
     ContactorRequest,
     ControlPilotState,
     DutyRequest,
@@ -68,6 +67,7 @@ AGE_STEP_S = 0.001
 REPORT_S = 0.25
 """Reports go out when they change, and at least this often (4 Hz, as power supplies do)."""
 RESTING = (ContactorState.OPEN, ContactorState.CLOSED, ContactorState.FAULT)
+UNPOWERED = (StageState.OFF, StageState.ABORTED)
 STEADY = (StageState.OFF, StageState.CHARGE, StageState.ABORTED)
 
 
@@ -210,10 +210,7 @@ class Realtime(ABC):
 class ChargerRealtime(Realtime):
     """What every charger has: a pilot, which outlives the communication process, and its reset.
 
-    While communication is silent the oscillator stops: at once where something is closed, a little
-    later where nothing can flow. A vehicle that was at 5 % stays in X1 until it is unplugged,
-    whatever a new process asks; the next vehicle charges. After a long silence the charger is not
-    available (F), until there are heartbeats again.
+    What the pilot does while communication is silent is told in `cp.silence` and `cp.evse`.
 
     `hardware_interlock`: one is configured, and has to prove itself.
     """
@@ -254,22 +251,6 @@ class ChargerRealtime(Realtime):
             return super()._silent_at()
         return self.silence.next_timer(self._heartbeat_at)
 
-    def _time_sequences(
-        self, feedback: ContactorReading, now: float, *, on: bool = False
-    ) -> list[Output]:
-        """Measure the sequences of Table A.6; `on`: the output is, whatever the contactors are."""
-        state = self.pilot.state
-        if self.sequences.is_idle_in(state):
-            return []
-        power: bool | None = on or self.contactors.is_commanded or feedback.closed
-        if not power and not feedback.valid:
-            power = None
-        return self.sequences.look(state, now, power=power)
-
-    def _mind_silence(self, now: float, *, closed: bool) -> list[Output]:
-        """Let the pilot follow the heartbeat; after what carries power has been decided."""
-        return self.silence.follow(self._heartbeat_at, now, closed=closed)
-
     @abstractmethod
     def _forget_faults(self, item: ResetRequest) -> None:
         """Let the interlock forget what needs a reset."""
@@ -299,7 +280,7 @@ class ChargerRealtime(Realtime):
             return []
         return test.receive_inputs(inputs, now, oscillating=self._coils_may_be_fed)
 
-    def _look_at_chain(self, snapshot: ChainSeen, inputs: EvseInputs) -> None:
+    def _look_at_chain(self, snapshot: ChainSeen, inputs: EvseInputs, now: float) -> None:
         """Put what is known of the hardware interlock into the snapshot."""
         test = self.interlock_test
         snapshot.emergency_stop = inputs.emergency_stop
@@ -308,7 +289,9 @@ class ChargerRealtime(Realtime):
         snapshot.hardware_tripped = inputs.chain_open and test.configured
         snapshot.stops_disagree = inputs.stops_disagree
         snapshot.coils_live = live = inputs.coils_live is True
-        snapshot.coils_must_be_dead = live and coils_must_be_dead(
+        # A reading that hangs says nothing: the hardware may have seen the vehicle before us.
+        certain = live and not is_stale(now - inputs.pilot.taken_at, PILOT_STALE_S)
+        snapshot.coils_must_be_dead = certain and coils_must_be_dead(
             inputs.pilot, oscillating=self._coils_may_be_fed
         )
 
@@ -368,7 +351,7 @@ class EvseRealtime(ChargerRealtime):
         return (
             self.pilot.state.letter == "A"
             and not self.contactors.is_commanded
-            and self.stage.state is StageState.OFF
+            and self.stage.state in UNPOWERED
         )
 
     def goes_on(self, item: object) -> bool:
@@ -386,6 +369,14 @@ class EvseRealtime(ChargerRealtime):
                 self.interlock_test.next_timer(),
             )
         )
+
+    def communication_lost(self, now: float) -> list[Output]:
+        """Act on the end of the other process: what it asked of the output is void."""
+        out = super().communication_lost(now)
+        if self.stage.request.phase is not Phase.IDLE:
+            out += self._output_request(OutputRequest(Phase.IDLE), now)
+        self._timer_at = self._earliest()
+        return out
 
     def _let_run_out(self, now: float) -> list[Output]:
         out = self.pilot.handle_timer(now) + self.stage.handle_timer(now)
@@ -447,13 +438,14 @@ class EvseRealtime(ChargerRealtime):
         permits = self.interlock.evaluate(self._look(self._inputs, now))
         out = self.contactors.receive_signal(permits, now)
         out += self._follow(self.stage.receive_signal(permits, now), now)
-        out += self._forget_wish(now) + self._mind_silence(now, closed=closed)
+        out += self._forget_wish(now) + self.silence.follow(self._heartbeat_at, now, closed=closed)
         report = self.interlock.report
         if report is not self._reported_interlock:
             self._reported_interlock = report
             out += self.pilot.receive_signal(report, now)
             out.append(report)
-        out += self._time_sequences(self._inputs.contactors, now, on=self.stage.setpoint.on)
+        on = self.stage.setpoint.on or self.contactors.is_commanded
+        out += self.sequences.follow(self.pilot.state, self._inputs.contactors, now, on=on)
         return out + self._report(now)
 
     def _look(self, inputs: EvseInputs, now: float) -> Snapshot:
@@ -479,7 +471,7 @@ class EvseRealtime(ChargerRealtime):
         snapshot.contactor_fault = self.contactors.fault
         snapshot.isolation = stage.isolation
         snapshot.cable_check = stage.cable_check
-        self._look_at_chain(snapshot, inputs)
+        self._look_at_chain(snapshot, inputs, now)
         snapshot.vehicle_maximum_v = self._vehicle_maximum_v
         snapshot.charger_maximum_v = stage.envelope.maximum_voltage_v
         snapshot.charger_maximum_a = stage.envelope.maximum_current_a

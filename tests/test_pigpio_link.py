@@ -16,6 +16,7 @@ from controller.pigpio_link import (
     BACK_OFF_S,
     LATE_S,
     PROBE_S,
+    SAID_AFTER_S,
     PigpioHandle,
     PigpioLink,
     State,
@@ -161,6 +162,26 @@ def count_waits(link: PigpioLink) -> list[float]:
 
     sock.sock = Counting(sock.sock)  # type: ignore[assignment]
     return waits
+
+
+def test_a_short_delay_is_not_worth_a_word(daemon: FakePigpiod) -> None:
+    link = short_link(daemon)
+    daemon.hung.set()
+    with pytest.raises(PortError, match="no answer"):
+        link.ask(levels)
+    link.step(1.0)
+    link.step(1.0 + SAID_AFTER_S - 0.001)
+    assert not link.is_up
+    assert link.problem() == ""
+    link.step(1.0 + SAID_AFTER_S)
+    assert "no answer" in link.problem()
+    daemon.hung.clear()
+    step_until(link, lambda: link.is_up, 1.0 + SAID_AFTER_S)
+    daemon.hung.set()
+    with pytest.raises(PortError):
+        link.ask(levels)
+    link.step(2.0)
+    assert link.problem() == ""  # the next delay is a new one
 
 
 def test_a_late_answer_is_dropped_and_the_next_one_is_the_right_one(daemon: FakePigpiod) -> None:

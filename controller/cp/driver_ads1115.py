@@ -54,8 +54,8 @@ so that a part that always says the same is not taken for the converter."""
 RETRY_S = (0.0, 0.01, 0.05, 0.25)
 """Pause after a failure, by how many there were in a row: a disturbed transfer is repeated at once,
 a bus that hangs (10 ms each time) is left alone."""
-SAID_AFTER = 2
-"""Failures in a row before it is a problem: one disturbed transfer is none."""
+SAID_AFTER = 3
+"""Failures in a row before it is worth a word: one disturbed transfer is not, 10 ms are."""
 
 I2C_RETRIES, I2C_TIMEOUT = 0x0701, 0x0702
 """ioctl of /dev/i2c-N (linux/i2c-dev.h); the time-out counts in 10 ms, and is 1 s when not set."""

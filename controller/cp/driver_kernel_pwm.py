@@ -163,6 +163,11 @@ class KernelPwmPilot:
             self._broken(error)
             self._next_at = now + RETRY_S
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the channel is set up and was last found as told."""
+        return self._ready
+
     def problem(self) -> str:
         """Say why the pilot is not known, or nothing."""
         return "" if self._ready else f"pilot on GPIO {self._gpio}: {self._reason}"

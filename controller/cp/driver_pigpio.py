@@ -43,7 +43,7 @@ class PigpioPilot:
         self._generation = 0
         """The connection over which the present duty was driven; 0: it must be driven anew."""
         self._verify_at = -inf
-        self._refusal = "not driven yet"
+        self._refusal = f"pilot on GPIO {gpio}: not driven yet"
 
     def set_duty(self, duty: DutyCycle) -> None:
         """Drive the pilot; what is no fraction is steady +12 V."""
@@ -59,6 +59,11 @@ class PigpioPilot:
         elif now >= self._verify_at and self._link.is_up:
             self._verify_at = now + VERIFY_S
             self._verify()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the daemon lives and drives what it was told."""
+        return self._link.is_up and self._generation == self._link.generation
 
     def problem(self) -> str:
         """Say why the pilot is not known, or nothing."""
@@ -78,7 +83,7 @@ class PigpioPilot:
         try:
             self._link.ask(command)
         except PortError as error:
-            self._refusal = f"pilot on GPIO {self._gpio}: {error}"
+            self._refused(error)
             return
         self._generation = self._link.generation
         self._refusal = ""
@@ -90,8 +95,8 @@ class PigpioPilot:
         try:
             duty, frequency_hz = self._link.ask(command)
         except PortError as error:
-            self._refusal = f"pilot on GPIO {self._gpio}: {error}"
             self._generation = 0
+            self._refused(error)
             return
         if (
             abs(duty - self._duty) > DUTY_TOLERANCE
@@ -102,3 +107,7 @@ class PigpioPilot:
                 f"pilot on GPIO {self._gpio}: another program drives it "
                 f"({frequency_hz} Hz, {duty / FULL_DUTY:.1%})"
             )
+
+    def _refused(self, error: PortError) -> None:
+        """Remember what the daemon said; what is wrong with the link, the link tells."""
+        self._refusal = f"pilot on GPIO {self._gpio}: {error}" if self._link.is_up else ""

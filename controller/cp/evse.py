@@ -125,6 +125,11 @@ class EvsePilot:
         return DUTY_STEADY_LOW < self.duty < DUTY_STEADY_HIGH
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether the 1 kHz signal is driven, or will be when its time has come."""
+        return self.is_oscillating or DUTY_STEADY_LOW < self._requested < DUTY_STEADY_HIGH
+
+    @property
     def diode_ok(self) -> bool:
         """Whether the low phase reached -12 V with the present vehicle."""
         return self._low.diode_ok

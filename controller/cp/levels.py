@@ -106,8 +106,8 @@ class Debounce:
 
     @property
     def give_up_at(self) -> float | None:
-        """When C or D ends if no further reading comes, or None."""
-        if self.level in POWER_LEVELS and self._candidate not in (None, self.level):
+        """When C or D ends if no further reading comes, or None (D does not end in C like that)."""
+        if self.level in POWER_LEVELS and self._candidate not in (None, self.level, Level.C):
             return self._away_since + timing.UNSTEADY_S
         return None
 

@@ -65,7 +65,7 @@ class PilotLevels:
 
     def read(self, now: float) -> PilotSample:
         """Return the latest pair; the same one until there is another."""
-        if self._generator.problem():
+        if not self._generator.is_known:
             self._known_since = None
             return self._sample
         if self._known_since is None:

@@ -25,8 +25,12 @@ class PilotPort(Protocol):
     def step(self, now: float) -> None:
         """Prove that the pilot is still driven as told; repair it, or begin to."""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known, now, that the pilot is driven as told."""
+
     def problem(self) -> str:
-        """Why it is not known what the pilot carries; empty when it is driven as told."""
+        """Why it is not, in words; empty when all is well, and for a moment's doubt."""
 
     def close(self) -> None:
         """Leave the pilot at steady +12 V, and give the part back."""

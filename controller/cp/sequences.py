@@ -16,7 +16,7 @@ from controller.cp import timing
 from controller.signals import ControlPilotState, SequenceTimed
 
 if TYPE_CHECKING:
-    from controller.signals import Output
+    from controller.signals import ContactorReading, Output
 
 S = ControlPilotState
 _POWER = (S.C1, S.C2, S.D1, S.D2)
@@ -94,9 +94,14 @@ class SequenceWatch:
         """Whether something is being timed."""
         return bool(self._running)
 
-    def is_idle_in(self, state: S) -> bool:
-        """Whether `look` has nothing to do: the cheap question of every period."""
-        return state is self._state and not self._running
+    def follow(
+        self, state: S, contactors: ContactorReading, now: float, *, on: bool
+    ) -> list[Output]:
+        """Take what a period knows; `on`: something is commanded on."""
+        if state is self._state and not self._running:
+            return []
+        power: bool | None = on or contactors.closed
+        return self.look(state, now, power=None if not power and not contactors.valid else power)
 
     def look(self, state: S, now: float, *, power: bool | None) -> list[Output]:
         """Take the pilot's state, and whether anything is on (None: nobody knows)."""

@@ -39,7 +39,7 @@ class SilenceWatch:
         heard_at = max(self._heard_at, heartbeat_at)
         if heard_at == -inf or self._pilot.is_abandoned:
             return None
-        return heard_at + (PILOT_SILENCE_S if self._pilot.is_oscillating else ABSENT_S) + STEP_S
+        return heard_at + (PILOT_SILENCE_S if self._pilot.is_wanted else ABSENT_S) + STEP_S
 
     def follow(self, heartbeat_at: float, now: float, *, closed: bool) -> list[Output]:
         """Look at the age of the last heartbeat; `closed`: something was when that age counted."""
@@ -52,7 +52,7 @@ class SilenceWatch:
         self._heard_at = max(self._heard_at, heartbeat_at)
         silent_s = now - self._heard_at
         out: list[Output] = []
-        if pilot.is_oscillating and silent_s > (self._patience_s if closed else PILOT_SILENCE_S):
+        if pilot.is_wanted and silent_s > (self._patience_s if closed else PILOT_SILENCE_S):
             out += pilot.communication_silent(now)
         if silent_s > ABSENT_S and not pilot.is_abandoned:
             out += pilot.abandon(now, abandoned=True)

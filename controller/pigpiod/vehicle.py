@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from controller.cp import limits, proximity
 from controller.cp.sim import Diode
+from controller.cp.sim_front_end import BLED, Parts
 from controller.pigpiod.courses import LOW, NS, Course, pulses
 from controller.pigpiod.scene import Scene
 from controller.power.sim_interlock import SimWatchdog
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.board import Side
-    from controller.cp.sim_front_end import Parts
     from controller.pigpiod.scene import Rng
     from controller.signals import Output
     from controller.sim import World
@@ -38,7 +38,7 @@ class VehicleScene(Scene):
         world: World,
         rng: Rng,
         *,
-        parts: Parts | None = None,
+        parts: Parts = BLED,
     ) -> None:
         self.world = world
         self.watchdog = SimWatchdog()

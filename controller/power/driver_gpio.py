@@ -52,7 +52,7 @@ class PigpioGpio:
         self._levels = 0
         self._read_at = -inf
         self._generation = 0
-        self._refusal = "not set up yet"
+        self._refusal = "pins: not set up yet"
 
     @property
     def read_at(self) -> float:
@@ -85,7 +85,7 @@ class PigpioGpio:
                     self._write(gpio, level)
             self._levels = self._link.ask(lambda pi: int(pi.read_bank_1()))
         except PortError as error:
-            self._refusal = f"pins: {error}"
+            self._refused(error)
             return
         self._read_at = now
         self._refusal = ""
@@ -97,7 +97,7 @@ class PigpioGpio:
             try:
                 self._write(gpio, level)
             except PortError as error:
-                self._refusal = f"pins: {error}"
+                self._refused(error)
 
     def problem(self) -> str:
         """Say what is wrong, or nothing."""
@@ -107,6 +107,10 @@ class PigpioGpio:
         """Leave the outputs inactive."""
         for pin in self._outputs:
             self.set(pin.gpio, _inactive(pin))
+
+    def _refused(self, error: PortError) -> None:
+        """Remember what the daemon said; what is wrong with the link, the link tells."""
+        self._refusal = f"pins: {error}" if self._link.is_up else ""
 
     def _write(self, gpio: int, level: bool) -> None:
         self._driven.pop(gpio, None)

@@ -78,7 +78,8 @@ class Bench:
         raise AssertionError(f"never happened: {self.port.problem()!r}")
 
     def well(self) -> bool:
-        return not self.port.problem()
+        assert not (self.port.problem() and self.port.is_known)
+        return not self.port.problem() and self.port.is_known
 
 
 class PigpioBench(Bench):

@@ -250,6 +250,20 @@ def test_the_timer_ends_an_unsettled_c() -> None:
     assert bench.pilot.next_timer() is None
 
 
+def test_no_timer_waits_for_a_c_that_would_be_more_than_there_was() -> None:
+    """From D a single C and then silence: nothing to give up to, so nothing may be due for ever."""
+    bench = Bench(noisy=False)
+    bench.circuit.r3_ohm = 270.0
+    bench.to_c2()
+    assert bench.pilot.state is S.D2
+    bench.circuit.r3_ohm = 1300.0
+    bench.run(PERIOD_S)
+    assert bench.pilot.is_pending
+    assert bench.pilot.next_timer() is None
+    bench.run(PERIOD_S)
+    assert bench.states()[-1] is S.C2
+
+
 def test_noise_alone_changes_nothing() -> None:
     bench = Bench()
     bench.circuit._noise_v = 0.5

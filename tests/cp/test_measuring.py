@@ -41,6 +41,10 @@ class Generator:
 
     def step(self, now: float) -> None: ...
 
+    @property
+    def is_known(self) -> bool:
+        return not self.trouble
+
     def problem(self) -> str:
         return self.trouble
 

@@ -183,7 +183,11 @@ def test_what_a_busy_daemon_did_not_take_is_written_as_soon_as_it_answers() -> N
         port.step(1.005)
         daemon.levels[4] = 1  # does not matter: it is an output
         port.set(23, False)
-        assert port.problem()
+        assert port.read_at == 1.0
+        assert port.problem() == ""  # a moment's delay
+        link.step(1.006)
+        link.step(1.03)
+        assert "no answer" in port.problem()
         daemon.hung.clear()
         step_until(link, lambda: link.is_up, 1.006)
         port.step(1.007)
