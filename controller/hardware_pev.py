@@ -235,6 +235,8 @@ def open_vehicle(config: CarConfig, board: Board, time: Time | None = None) -> P
     except PortError:
         made.close()
         raise
+    if link is not None:
+        link.hurry()
     return made
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from controller import board as boards
 from controller.config import CarConfig, ChargerConfig, load
 from controller.errors import ConfigError
-from controller.loop import NEVER, Loop
+from controller.loop import NEVER, Loop, freeze_garbage, go_first
 from controller.pigpiod.charger import ChargerScene
 from controller.pigpiod.circuit import Bare
 from controller.pigpiod.console import Actions, Console
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 OK = 0
 SCENES = ("plain", "charger", "vehicle")
 HIGHEST_PORT = 65_535
+PRIORITY = 60
+"""SCHED_FIFO where it is granted: before the realtime processes (50) that it is the hardware of."""
 
 EXAMPLES = """\
 examples:
@@ -129,6 +131,8 @@ def run_pigpiod_sim(args: argparse.Namespace) -> int:
             _add_scene(args, loop, server, circuit, stack)
         before = signal.signal(signal.SIGTERM, _terminate)
         stack.callback(signal.signal, signal.SIGTERM, before)
+        freeze_garbage()
+        go_first(PRIORITY)  # where that is refused, a busy machine makes it late
         with contextlib.suppress(_TerminatedError):
             loop.run()
     return OK
