@@ -234,6 +234,7 @@ class _Vehicle:
         self.commands = {
             "duty": Command("PERCENT|steady|off [HZ]", "what the charger drives", self._duty),
             "pp": Command("OHM", "the plug's resistor", self._pp),
+            "dc": Command("V [A]|off", "what the charger's output carries", self._dc),
             "weld": Command("on|off", "contactors stay closed once they are", self._weld),
             "stuck": Command("on|off", "contactors do not close", self._stuck),
             "status": Command("", "what there is now", self._status),
@@ -247,6 +248,15 @@ class _Vehicle:
             percent = _number([word.removesuffix("%") for word in words[:1]], 0.0, 100.0)
         self._scene.set_duty(percent / 100.0, to_ns(now), hertz)
         return f"duty {percent:g} %"
+
+    def _dc(self, words: list[str], now: float) -> str:
+        if words == ["off"]:
+            self._scene.set_charger_output(0.0, 0.0, now)
+            return "charger's output off"
+        voltage_v = _number(words[:1], 1.0, 1000.0)
+        current_a = _number(words[1:], 0.0, 500.0) if len(words) > 1 else 1.0
+        self._scene.set_charger_output(voltage_v, current_a, now)
+        return f"charger's output {voltage_v:g} V, {current_a:g} A"
 
     def _pp(self, words: list[str], now: float) -> str:
         self._scene.plug_ohm = _number(words, 0.0, 1e6)

@@ -510,7 +510,9 @@ def test_what_is_not_understood_changes_nothing_and_says_what_is_allowed(
     assert str(raised.value).startswith(text)
 
 
-@pytest.mark.parametrize("line", ["duty", "duty 101", "duty 5 1", "pp x", "s2 on"])
+@pytest.mark.parametrize(
+    "line", ["duty", "duty 101", "duty 5 1", "pp x", "s2 on", "dc", "dc 0", "dc 400 x"]
+)
 def test_the_vehicles_words_are_checked_too(line: str) -> None:
     with pytest.raises(WrongCommandError):
         vehicle().do(line)
