@@ -262,7 +262,7 @@ class AcRealtime(ChargerRealtime):
                 self._target = duty
                 out = self.pilot.receive_signal(DutyRequest(duty), now)
         driven_a = round(current_of_duty_a(self.pilot.duty), 2)
-        if not driven_a and limited_by in LIMITS:
+        if limited_by in LIMITS and self.pilot.duty != self._target:
             if not self.pilot.held:
                 return out  # the pilot's steps take their time
             limited_by = self.pilot.held

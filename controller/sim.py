@@ -141,6 +141,7 @@ class World:
                 onboard_phases=onboard.phases,
                 efficiency=onboard.efficiency,
             )
+            self.ac.phases = charger.ac.phases
         self.powerline = SimPowerline(
             [
                 SimModem(modem_mac("evse"), slac_mode=SLAC_EVSE, restart_s=MODEM_RESTART_S),
