@@ -65,6 +65,7 @@ class Actions:
             "supply": Command("V", "the generator's positive supply", self._supply),
             "negative": Command("V", "its negative supply", self._negative),
             "ventilation": Command("on|off", "the vehicle wants it (D for C)", self._ventilation),
+            "watchdog": Command("ok|welded|dead|S", "its contact, or how long it waits", self._dog),
         }
         own = _Charger(scene) if isinstance(scene, ChargerScene) else _Vehicle(scene)
         self.commands: dict[str, Command] = both | own.commands
@@ -127,6 +128,20 @@ class Actions:
         wants = _switch(words)
         self.scene.pilot.r3_ohm = limits.R3_VENTILATION_OHM if wants else limits.R3_OHM
         return f"ventilation {words[0]}"
+
+    def _dog(self, words: list[str], now: float) -> str:
+        scene = self.scene
+        if isinstance(scene, ChargerScene):
+            watchdog = scene.world.interlock.watchdog
+        else:
+            watchdog = scene.watchdog
+        states = {"ok": None, "welded": True, "dead": False}
+        if len(words) == 1 and words[0] in states:
+            watchdog.stuck = states[words[0]]
+        else:
+            watchdog.opens_s = _number(words, 0.001, 60.0)
+        scene.world.interlock.touch()
+        return f"watchdog {words[0]}"
 
 
 def _nothing(words: list[str]) -> None:
