@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help run test check bench interop spice hw-docs vm-test clean
+.PHONY: help run test check bench soak interop spice hw-docs vm-test clean
 
 help:
 	@echo "make run      charge a simulated car: the whole controller, live in this terminal"
 	@echo "make test     all tests, with the coverage of the cores"
 	@echo "make check    ruff, mypy --strict, import-linter, state-table lint"
+	@echo "make soak     an hour of real periods and a day of virtual time: memory must not grow"
 	@echo "make bench    figures: simulation speed, answer times, codec, start-up"
 	@echo "make hw-docs  tables and schematics of hw_docs from their data; make spice runs ngspice first"
 	@echo "make interop  sessions with an independent EVCC and SECC, and its EXI codec (root, Java)"
@@ -36,6 +37,9 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.perf $(ARGS)
+
+soak: $(STAMP)
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 spice: $(STAMP)
 	@$(BIN)/python -m hw_docs.spice.run

@@ -140,7 +140,7 @@ class ChargerSection:
         "external",
         ("external", "none"),
         "external: watchdog, CP-loss and emergency chain are in hardware; "
-        "none: bench mode, output limited to 60 V",
+        "none: bench mode, output limited to 60 V (AC: no mains)",
     )
 
     def problem(self) -> str:

@@ -298,6 +298,8 @@ def open_charger(config: ChargerConfig, board: boards.Board, time: Time) -> Evse
         undo.callback(made.close)
         made.make_safe()
         prove_pilot(parts, time)
+        if link is not None:
+            link.hurry()
         undo.pop_all()
     return made
 
@@ -315,8 +317,9 @@ def calibration_of(config: ChargerConfig) -> calibration.Calibration:
 
 
 def open_link(address: str, time: Time) -> PigpioLink:
-    """Connect to the daemon. Raises PortError that says what to do."""
+    """Connect to the daemon, patiently as yet. Raises PortError that says what to do."""
     link = PigpioLink(address)
+    link.be_patient()
     try:
         wait_until(lambda: link.is_up, link.step, link.problem, time)
     except PortError as error:

@@ -172,7 +172,7 @@ class PevHardware:
         proximity = self._converter.latest(self._proximity.channel)
         if high is None or proximity is None or timing.line is Line.UNKNOWN:
             return self._sample
-        taken_at = min(heard_at, high.taken_at, proximity.taken_at)
+        taken_at = min(heard_at, high.taken_at, proximity.taken_at, now)
         if taken_at > self._sample.taken_at:
             self._sample = inlet_sample(
                 timing,
@@ -215,7 +215,7 @@ def open_vehicle(config: CarConfig, board: Board, time: Time | None = None) -> P
     gpio = open_gpio(hardware.gpio, _without_edges(side), link, time, _outputs(side))
     opened: list[EdgePort | ConverterPort] = []
     try:
-        edges = _open_edges(config, side, link)
+        edges = _open_edges(config, side, link, time)
         opened.append(edges)
         channels = [side.channels[name].channel for name in NEEDED_CHANNELS]
         converter = open_converter(hardware.adc, hardware.adc_bus, channels, (), time, link)
@@ -235,6 +235,8 @@ def open_vehicle(config: CarConfig, board: Board, time: Time | None = None) -> P
     except PortError:
         made.close()
         raise
+    if link is not None:
+        link.hurry()
     return made
 
 
@@ -260,11 +262,11 @@ def _without_edges(side: Side) -> Side:
     return replace(side, pins=kept)
 
 
-def _open_edges(config: CarConfig, side: Side, link: PigpioLink | None) -> EdgePort:
+def _open_edges(config: CarConfig, side: Side, link: PigpioLink | None, time: Time) -> EdgePort:
     pin = side.pins["pilot_edges"]
     inverted = not pin.is_active_high
     if config.hardware.edges == "gpiochip":
         gpiod = load_gpiod()
         return GpiochipEdges(header_chip(gpiod), pin.gpio, inverted=inverted, gpiod=gpiod)
     assert link is not None
-    return PigpioEdges(link, pin.gpio, inverted=inverted)
+    return PigpioEdges(link, pin.gpio, time.now, inverted=inverted)

@@ -270,7 +270,7 @@ RULES: tuple[Rule[AcSnapshot], ...] = (
         Severity.NO_ENERGY,
     ),
 )
-OBSTACLES = (SELF_TEST, HARDWARE, NO_HARDWARE, AC_STALE, PLAUSIBLE, LIVE, PHASES, CABLE, HEARTBEAT)
+OBSTACLES = (SELF_TEST, HARDWARE, NO_HARDWARE, AC_STALE, PLAUSIBLE, LIVE, PHASES, CABLE)
 """Rows that also keep the charger from offering a current: it could not keep its word."""
 
 
@@ -298,6 +298,10 @@ class AcInterlock:
             if rule.is_wrong(snapshot, self._config):
                 return rule.reason
         return ""
+
+    def silence(self, snapshot: AcSnapshot) -> str:
+        """Say that the other process is silent, if it is: nothing is offered in its name."""
+        return HEARTBEAT.reason if HEARTBEAT.is_wrong(snapshot, self._config) else ""
 
     def receive_signal(self, signal: ResetRequest) -> None:
         """Forget faults that need a reset, if the next evaluation sees no vehicle."""

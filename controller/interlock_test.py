@@ -49,7 +49,9 @@ TRIES = 3
 SHORT_CIRCUIT_V = 1.0
 """Own figure: below the lowest threshold (1.5 V) by which the CP-loss part knows state D."""
 
-BENCH_MODE = "BENCH MODE: output limited to 60 V, for the desk only, never for a vehicle"
+BENCH_MODE = (
+    "BENCH MODE: output limited to 60 V (AC: no mains), for the desk only, never for a vehicle"
+)
 """What everyone says who tells a person: command line, log, summary, web page."""
 NOT_CONFIGURED = 'charger.interlock = "none"'
 

@@ -76,6 +76,7 @@ ONBOARD_RULES: tuple[Rule[VehicleSnapshot], ...] = (
         "phase",
         lambda s, _: s.believed_phase is not Phase.CHARGE,
         "the session is in a phase without power",
+        after_s=RAMP_DOWN_S + RAMP_DOWN_S,  # its own end gets its time
     ),
     Rule(
         "battery",

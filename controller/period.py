@@ -138,8 +138,12 @@ class PeriodLoop:
             began_ns, at_ns = at_ns, clock.now_ns()
             if at_ns - began_ns > longest_ns:
                 longest, longest_ns = name, at_ns - began_ns
-        if self._halfway is not None and clock.sleep_until(due_ns + self.period_ns // 2):
+        half_ns = due_ns + self.period_ns // 2
+        if self._halfway is not None and clock.sleep_until(half_ns):
             began_ns = clock.now_ns()
+            late_ns = began_ns - max(half_ns, at_ns)
+            if late_ns > longest_ns:
+                longest, longest_ns = WAKE_UP, late_ns
             self._halfway(began_ns / NS)
             at_ns = clock.now_ns()
             if at_ns - began_ns > longest_ns:

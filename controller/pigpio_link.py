@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 REPLY_TIMEOUT_S = 0.002
 """A command takes 20 to 60 us (measured over loopback), one over I2C with 100 kHz below 1 ms."""
+PATIENT_S = 0.5
+"""Before the loop runs nothing waits for us; a daemon beside a machine's start may be slow."""
 LATE_S = 0.1
 """A daemon that does not answer for this long is hung; the connection is given up."""
 SAID_AFTER_S = 0.02
@@ -124,6 +126,12 @@ class _Socket:
         self._missing -= len(piece)
         return not self._missing
 
+    def set_timeout(self, timeout_s: float) -> None:
+        """Wait this long for an answer from now on; one that is late already is not waited for."""
+        self._timeout_s = timeout_s
+        if self.sock.getblocking():
+            self.sock.settimeout(timeout_s)
+
     def drop_late(self) -> bool:
         """Read on without waiting; True when the whole late answer is here (and dropped)."""
         self.sock.setblocking(False)
@@ -168,7 +176,7 @@ class PigpioLink:
         self.generation = 0
         """How many connections there have been; a change means: set everything up again."""
         self.state = State.DOWN
-        self._timeout_s = timeout_s
+        self._timeout_s = self._present_timeout_s = timeout_s
         self._targets = resolve(address)
         self._failures = 0
         self._until: float | None = -inf
@@ -181,6 +189,19 @@ class PigpioLink:
         self._lasts = False
         """Being late has lasted for a while."""
         self._reason = "not connected yet"
+
+    def be_patient(self) -> None:
+        """Wait longer for answers until `hurry`: nothing depends on us yet."""
+        self._wait(max(PATIENT_S, self._timeout_s))
+
+    def hurry(self) -> None:
+        """Wait no longer than a realtime loop can afford."""
+        self._wait(self._timeout_s)
+
+    def _wait(self, timeout_s: float) -> None:
+        self._present_timeout_s = timeout_s
+        if self._sock is not None:
+            self._sock.set_timeout(timeout_s)
 
     @property
     def is_up(self) -> bool:
@@ -206,7 +227,7 @@ class PigpioLink:
             self._heard = True
             raise PortError(f"pigpio daemon: refused: {error.value}") from error
         except TimeoutError as error:
-            self._reason = f"no answer within {self._timeout_s * 1000:g} ms"
+            self._reason = f"no answer within {self._present_timeout_s * 1000:g} ms"
             self._enter(State.LATE)
             raise PortError(self._text()) from error
         except OSError as error:
@@ -298,7 +319,7 @@ class PigpioLink:
             return
         if REPLY.unpack(self._answer)[0] != TICK:
             raise OSError(errno.EPROTO, "what answers there is no pigpio daemon")
-        self._sock = _Socket(self._raw, self._timeout_s)
+        self._sock = _Socket(self._raw, self._present_timeout_s)
         self._client = _Client(self._sock)
         self.generation += 1
         self._failures = 0

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from controller import board as boards
 from controller.config import CarConfig, ChargerConfig, load
 from controller.errors import ConfigError
-from controller.loop import NEVER, Loop
+from controller.loop import NEVER, Loop, freeze_garbage, go_first
 from controller.pigpiod.charger import ChargerScene
 from controller.pigpiod.circuit import Bare
 from controller.pigpiod.console import Actions, Console
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 OK = 0
 SCENES = ("plain", "charger", "vehicle")
 HIGHEST_PORT = 65_535
+PRIORITY = 60
+"""SCHED_FIFO where it is granted: before the realtime processes (50) that it is the hardware of."""
 
 EXAMPLES = """\
 examples:
@@ -97,7 +99,8 @@ def add_arguments_pigpiod_sim(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--car", type=Path, metavar="FILE", help="car file: its battery")
     parser.add_argument(
         "--site", metavar="PATH",
-        help="Unix socket of power modules and isolation monitor (default: of the charger file)",
+        help="Unix socket of power modules and isolation monitor (default: of the charger file), "
+        "or of a vehicle's battery (default: none)",
     )  # fmt: skip
     parser.add_argument(
         "--do", metavar="COMMANDS", help='commands at the start: "plug; wait 2; s2 on"'
@@ -128,6 +131,8 @@ def run_pigpiod_sim(args: argparse.Namespace) -> int:
             _add_scene(args, loop, server, circuit, stack)
         before = signal.signal(signal.SIGTERM, _terminate)
         stack.callback(signal.signal, signal.SIGTERM, before)
+        freeze_garbage()
+        go_first(PRIORITY)  # where that is refused, a busy machine makes it late
         with contextlib.suppress(_TerminatedError):
             loop.run()
     return OK
@@ -158,8 +163,6 @@ def _circuit(args: argparse.Namespace) -> Bare | ChargerScene | VehicleScene:
         return Bare(args.wire)
     if args.wire:
         raise ConfigError("--wire is for the scene plain: a board's pins are wired already")
-    if args.site is not None and args.scene != "charger":
-        raise ConfigError("--site is for the scene charger: a vehicle has no power modules")
     board = boards.load(args.board)
     charger, car = load(ChargerConfig, args.charger), load(CarConfig, args.car)
     if args.scene == "vehicle":
@@ -184,10 +187,12 @@ def _add_scene(
         say(f"{now - began_at:9.3f} s  {text}")
 
     scene.tell = tell
-    if isinstance(scene, ChargerScene):
+    if args.site is not None:
         modules = ModulesServer(loop, args.site, scene, server.circuit_changed)
         stack.callback(modules.close)
-        say(f"power modules and isolation monitor: {args.site}")
+        is_charger = isinstance(scene, ChargerScene)
+        what = "power modules and isolation monitor" if is_charger else "battery"
+        say(f"{what}: {args.site}")
     console = Console(Actions(scene), tell)
     console.put(args.do or "")
     people = People(loop, console, server.circuit_changed)

@@ -10,6 +10,10 @@ installation and the cable; while something stands in the way of switching on (a
 cable is not known, the other process is silent), nothing is offered and the oscillator is off: the
 vehicle sees X1 and waits. The cable's rating may only fall as long as a vehicle is there.
 
+When the other process falls silent the contactor opens and the oscillator stops at once; what was
+asked for is kept, because only a heartbeat of a session that still believes in charging brings the
+permits back. A new process begins with nothing.
+
 To stop, the session asks for a steady pilot. The contactor stays closed until the vehicle has
 opened S2, at most 6 s (see `interlock_ac`).
 """
@@ -25,7 +29,8 @@ from controller.cp.sequences import AC_SEQUENCES
 from controller.interlock_ac import AcInterlock, AcSnapshot
 from controller.interlock_rules import InterlockConfig
 from controller.power.contactors import MAINS_RECLOSE_S, ContactorsConfig, Side
-from controller.realtime import HEARTBEAT_TIMEOUT_S, RESTING, ChargerRealtime, EvseRealtime
+from controller.realtime import EvseRealtime
+from controller.realtime_base import HEARTBEAT_TIMEOUT_S, RESTING, ChargerRealtime
 from controller.router import earliest
 from controller.signals import (
     DUTY_STEADY_HIGH,
@@ -59,6 +64,8 @@ OFFER_AGAIN_S = 3.0
 """An offer that was withdrawn comes back after this at the earliest: a vehicle has to notice the
 steady pilot between (T_step_X1 of ISO 15118-3)."""
 NOT_ASKED = "not asked for"
+LIMITS = ("charger", "installation", "cable", "request")
+"""What may hold an offer where it is."""
 
 
 class AcRealtime(ChargerRealtime):
@@ -88,8 +95,8 @@ class AcRealtime(ChargerRealtime):
         self.cable = CableWatch()
         self._config = config
         self._bounds_a = [
-            (config.maximum_current_a, "charger"),
-            (config.installation_current_a, "installation"),
+            (config.maximum_current_a, LIMITS[0]),
+            (config.installation_current_a, LIMITS[1]),
         ]
         self._cable_a = config.cable_current_a if config.connector == "cable" else 0.0
         """What the cable carries; with a vehicle there it only falls."""
@@ -198,7 +205,10 @@ class AcRealtime(ChargerRealtime):
         closed = self.contactors.is_commanded
         permits = self.interlock.evaluate(self._look(self._inputs, now))
         out = self.contactors.receive_signal(permits, now)
-        out += self._forget_wish(now) + self.silence.follow(self._heartbeat_at, now, closed=closed)
+        silenced = self.silence.follow(self._heartbeat_at, now, closed=closed)
+        if silenced:
+            out += silenced
+            self._target = None  # the pilot has forgotten what it was asked for
         report = self.interlock.report
         if report is not self._reported_interlock:
             self._reported_interlock = report
@@ -226,7 +236,7 @@ class AcRealtime(ChargerRealtime):
         snapshot.contactors_valid = inputs.contactors.valid
         snapshot.contactors_age_s = now - inputs.contactors.taken_at
         snapshot.contactor_fault = self.contactors.fault
-        self._look_at_chain(snapshot, inputs)
+        self._look_at_chain(snapshot, inputs, now)
         ac = inputs.ac
         if ac is not None:
             snapshot.rcd_tripped = ac.rcd_tripped
@@ -252,6 +262,10 @@ class AcRealtime(ChargerRealtime):
                 self._target = duty
                 out = self.pilot.receive_signal(DutyRequest(duty), now)
         driven_a = round(current_of_duty_a(self.pilot.duty), 2)
+        if limited_by in LIMITS and self.pilot.duty != self._target:
+            if not self.pilot.held:
+                return out  # the pilot's steps take their time
+            limited_by = self.pilot.held
         if self._offered.current_a != driven_a or self._offered.limited_by != limited_by:
             self._offered = CurrentOffered(driven_a, limited_by)
             out.append(self._offered)
@@ -261,7 +275,7 @@ class AcRealtime(ChargerRealtime):
         """Return the current that may be offered and what limits it; 0 A and why not."""
         if not self._requested_a:
             return 0.0, NOT_ASKED
-        why = self.interlock.report.latched
+        why = self.interlock.report.latched or self.interlock.silence(self._seen)
         obstacle = "" if why else self.interlock.obstacle(self._seen)
         if not obstacle:
             self._obstacle_since = None
@@ -278,7 +292,7 @@ class AcRealtime(ChargerRealtime):
         if why:
             return 0.0, why
         cable_a = self._cable_a or self._offered.current_a
-        bounds_a = [(self._requested_a, "request"), *self._bounds_a, (cable_a, "cable")]
+        bounds_a = [*self._bounds_a, (cable_a, LIMITS[2]), (self._requested_a, LIMITS[3])]
         return min(bounds_a, key=lambda bound: bound[0])
 
     def _is_obstacle_lasting(self, now: float) -> bool:

@@ -19,13 +19,7 @@ from controller.interlock_vehicle import VehicleInterlock, VehicleSnapshot
 from controller.onboard import Onboard
 from controller.power.contactors import ContactorsConfig, Side
 from controller.power.contactors import S as ContactorState
-from controller.realtime import (
-    AGE_STEP_S,
-    HEARTBEAT_TIMEOUT_S,
-    REPORT_S,
-    RESTING,
-    Realtime,
-)
+from controller.realtime_base import AGE_STEP_S, HEARTBEAT_TIMEOUT_S, REPORT_S, RESTING, Realtime
 from controller.router import earliest
 from controller.signals import (
     CloseContactors,

@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from controller.cp.timing import T_OFF_AFTER_B_S, T_ON_AFTER_C_S
 from controller.signals import (
+    AcReading,
     AnswerMeasured,
     ConnectionMade,
     ContactorReading,
+    ContactorRequest,
+    CurrentOffered,
     EvseInputs,
     InletReport,
     InterlockReport,
@@ -25,6 +29,8 @@ from controller.signals import (
     Output,
     PeerMisbehaved,
     PevInputs,
+    PilotChanged,
+    S2Request,
     SessionEnded,
     SlacMatched,
     StartSdp,
@@ -75,6 +81,19 @@ PHASES = {
 }
 """Phases of a DC session with the vehicle's limit for each, in order."""
 
+AC_PHASES = {
+    "offer": ("plug to offer", None),
+    "close": ("close after C", T_ON_AFTER_C_S),
+    "supply": ("charge", None),
+    "open": ("open after B", T_OFF_AFTER_B_S),
+}
+"""Phases of an AC session, from plug to the last opening of the contactor."""
+
+AC_SHOWN = ("slac", *AC_PHASES)
+
+MAINS_V = 230.0
+"""What an outlet with voltage behind its contactor counts as."""
+
 BEGINS = {
     "ServiceDiscoveryReq": "parameters",
     "CableCheckReq": "cable_check",
@@ -112,8 +131,12 @@ class Report:
     watched: str = "evse"
     """The side whose messages count: the vehicle's only where there is no charger of ours."""
     phases: dict[str, PhaseTime] = field(
-        default_factory=lambda: {k: PhaseTime(n, limit) for k, (n, limit) in PHASES.items()}
+        default_factory=lambda: {
+            k: PhaseTime(n, limit) for k, (n, limit) in (PHASES | AC_PHASES).items()
+        }
     )
+    is_ac: bool = False
+    """The charger told what its AC inputs see."""
     answers: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Response name -> slowest (computed, waited) seconds."""
     messages: int = 0
@@ -144,8 +167,46 @@ class Report:
     # one handler a signal
 
     def _charger_inputs(self, now: float, node: str, item: EvseInputs) -> None:
+        if item.ac is not None:
+            self._ac_inputs(now, item.contactors, item.ac)
         self._contactors(now, node, item.contactors)
-        self._power(now, item.output.voltage_v, item.output.current_a)
+        if item.ac is None:
+            self._power(now, item.output.voltage_v, item.output.current_a)
+        else:
+            self._power(now, MAINS_V, item.ac.power_w / MAINS_V)
+            self.output_voltage_v = MAINS_V * item.ac.live_behind
+
+    def _ac_inputs(self, now: float, contactors: ContactorReading, ac: AcReading) -> None:
+        self.is_ac = True
+        if contactors.closed is self.contactors_closed.get("evse", False):
+            return
+        if contactors.closed:
+            self._end_first("close", now)
+            self._begin("supply", now)
+        else:
+            self._end("supply", now)
+            self._end("open", now)
+
+    def _pilot(self, now: float, node: str, item: PilotChanged) -> None:
+        letter = item.state.letter
+        if letter in "BCD":
+            self._begin("offer", now)
+        if not self.is_ac:
+            return
+        closed = self.contactors_closed.get("evse", False)
+        if letter in "CD" and item.state.value.endswith("2") and not closed:
+            self._begin("close", now)
+        elif letter == "B" and closed:
+            self.phases["open"].began_at = now
+
+    def _offered(self, now: float, node: str, item: CurrentOffered) -> None:
+        if item.current_a:
+            self._end_first("offer", now)
+
+    def _asks(self, now: float, node: str, item: ContactorRequest | S2Request) -> None:
+        if item.closed and side(node) in self.reasons:
+            del self.reasons[side(node)]  # it begins anew: the end before was none
+            self.first_cause = ""
 
     def _vehicle_inputs(self, now: float, node: str, item: PevInputs) -> None:
         self._contactors(now, node, item.contactors)
@@ -204,6 +265,10 @@ class Report:
     def _end(self, phase: str, now: float) -> None:
         if self.phases[phase].began_at is not None:
             self.phases[phase].ended_at = now
+
+    def _end_first(self, phase: str, now: float) -> None:
+        if self.phases[phase].ended_at is None:
+            self._end(phase, now)
 
     def _slac_began(self, now: float, node: str, item: StartSlac) -> None:
         if self.reasons.pop(side(node), None):  # it begins anew: the end before was none
@@ -267,7 +332,8 @@ class Report:
         )
         phases = [
             dataclasses.asdict(p) | {"duration_s": p.duration_s, "within_limit": p.within_limit}
-            for p in self.phases.values()
+            for key, p in self.phases.items()
+            if (key in AC_SHOWN and p.began_at is not None if self.is_ac else key in PHASES)
         ]
         return {
             "reason": self.reason(),
@@ -279,6 +345,7 @@ class Report:
             "soc_percent": self.soc_percent,
             "energy_wh": round(self.energy_wh, 1),
             "peak_power_w": round(self.peak_power_w, 1),
+            "mode": "ac" if self.is_ac else "dc",
             "messages": self.messages,
             "phases": phases,
             "slowest_answers": self.slowest(),
@@ -303,6 +370,10 @@ def side(node: str) -> str:
 
 HANDLERS: dict[type[Output], Any] = {
     EvseInputs: Report._charger_inputs,
+    PilotChanged: Report._pilot,
+    CurrentOffered: Report._offered,
+    ContactorRequest: Report._asks,
+    S2Request: Report._asks,
     PevInputs: Report._vehicle_inputs,
     InterlockReport: Report._interlock,
     InterlockTested: Report._tested,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from controller import netns
 from controller.config import CarConfig, ChargerConfig, load, reference
+from controller.cp.cable import rated_current_a
+from controller.cp.current import LOWEST_A
 from controller.errors import ConfigError
 from controller.power.sim_battery import interpolate
 from controller.view import LiveView, PlainView
@@ -22,6 +24,10 @@ DEFAULT_RUN_S = 30.0
 """How long a scene takes at the default speed, roughly."""
 OVERHEAD_S = 25.0
 """Session time besides charging: SLAC, parameters, cable check, shut-down."""
+AC_OVERHEAD_S = 15.0
+"""The same at an AC charger: a vehicle that has stopped drawing may come back for a while."""
+DIGITAL_FIRST_S = 60.0
+"""5 % first, and nobody answers."""
 FASTEST, SLOWEST = 1000.0, 0.1
 """Bounds of --speed; the machine sets a lower upper one, and then the run just takes longer."""
 
@@ -71,6 +77,14 @@ simulated site: pilot circuit, modem pair, power module, isolation monitor, cont
 Ends with a summary and a session folder: trace.jsonl (every input and output with its time),
 capture.pcapng (for a network analyser), summary.json. Exit code 0 only if the car reached its
 target and everything ended safe. Ctrl-C stops as the driver would; again: emergency stop.
+
+With `[charger] mode = "ac"` in the charger file it is an AC charge by IEC 61851-1: mains contactor,
+RCD, cable and on-board charger are simulated. While such a charge just goes on, time is handed out
+in larger steps (--speed 1000: an hour takes half a minute).
+
+examples:
+  ccs-pilot sim --plain                     one line an event
+  ccs-pilot sim --charger ac.toml           an AC charge; ac.toml: [charger] mode = "ac"
 """
 
 ROLE_TEXT = """\
@@ -117,6 +131,8 @@ def run_config(args: argparse.Namespace) -> int:
 def run_sim(args: argparse.Namespace) -> int:
     """Play a whole session; exit code 0 only if all went as it should."""
     charger, car = _configs(args)
+    if charger.charger.mode == "ac":
+        ac_power_w(charger, car)
     speed = default_speed(charger, car) if args.speed is None else args.speed
     if not SLOWEST <= speed <= FASTEST:
         raise ConfigError(f"--speed {speed:g}: not allowed; {SLOWEST:g} to {FASTEST:g}")
@@ -159,17 +175,42 @@ def default_speed(charger: ChargerConfig, car: CarConfig) -> float:
     """Return the speed at which the scene takes about DEFAULT_RUN_S."""
     battery, plate = car.battery, charger.charger
     seconds, soc, step = OVERHEAD_S, battery.soc_percent, 0.5
+    ac_w = None
+    if plate.mode == "ac":
+        ac_w = ac_power_w(charger, car)
+        seconds += AC_OVERHEAD_S + charger.ac.digital_first * DIGITAL_FIRST_S
     while soc < car.car.target_soc_percent:
         voltage_v = interpolate(battery.voltage_v, soc)
         current_a = min(
             interpolate(battery.current_a, soc),
             battery.maximum_current_a,
-            plate.maximum_current_a,
+            plate.maximum_current_a if ac_w is None else ac_w / voltage_v,
             plate.maximum_power_w / voltage_v,
         )
         seconds += battery.capacity_wh * 36 * step / max(voltage_v * current_a, 1.0)
         soc += step
     return max(1.0, min(FASTEST, seconds / DEFAULT_RUN_S))
+
+
+def ac_power_w(charger: ChargerConfig, car: CarConfig) -> float:
+    """Return what reaches the battery from an AC charger, at the most. Raises ConfigError."""
+    ac, onboard = charger.ac, car.onboard
+    socket = ac.connector == "socket"
+    cable_a = rated_current_a(charger.site.cable_ohm) if socket else ac.cable_current_a
+    bounds = {
+        "[ac] maximum_current_a": ac.maximum_current_a,
+        "[ac] installation_current_a": ac.installation_current_a,
+        "the cable ([site] cable_ohm)": cable_a,
+        "[onboard] maximum_current_a": onboard.maximum_current_a,
+    }
+    least = min(bounds, key=bounds.__getitem__)
+    if bounds[least] < LOWEST_A:
+        raise ConfigError(
+            f"nothing to charge from AC: {least} allows {bounds[least]:g} A, "
+            f"and there is no AC charging below {LOWEST_A:g} A"
+        )
+    phases = min(ac.phases, onboard.phases)
+    return bounds[least] * phases * charger.site.mains_v * onboard.efficiency
 
 
 def _play(

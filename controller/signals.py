@@ -391,7 +391,7 @@ class CurrentOffered(Output):
 
     current_a: float
     limited_by: str
-    """What holds it there (request, charger, installation, cable); at 0 A: why, in words."""
+    """What holds it there (charger, installation, cable, request); at 0 A: why, in words."""
 
 
 @dataclass(frozen=True, slots=True)

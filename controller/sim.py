@@ -32,9 +32,10 @@ from controller.power.sim import (
     SimPowerModule,
     SimVehicle,
 )
+from controller.power.sim_ac import AcCircuit
 from controller.power.sim_battery import SimBattery
 from controller.power.sim_interlock import SimInterlock
-from controller.realtime import EvseRealtime
+from controller.realtime_ac import ChargerCore, charger_realtime
 from controller.realtime_pev import PevRealtime, vehicle_realtime
 from controller.report import HANDLERS, Report
 from controller.signals import (
@@ -56,6 +57,7 @@ from controller.signals import (
     SendDatagram,
     SendFrame,
     SetDuty,
+    SetOnboardCurrent,
     SetOutput,
     SetS2,
     SetWatchdog,
@@ -126,6 +128,20 @@ class World:
         self.vehicle = SimVehicle(self.circuit)
         self.evse_contactors = SimCircuitContactors(self.circuit, self.circuit.evse_contactors)
         self.inlet_contactors = SimCircuitContactors(self.circuit, self.circuit.inlet_contactors)
+        onboard = car.onboard
+        self.ac = None
+        """The AC side of an AC charger; the DC circuit stays dead then."""
+        if plate.mode == "ac":
+            self.ac = AcCircuit(
+                self.battery,
+                self.circuit.evse_contactors,
+                mains_v=site.mains_v,
+                cable_ohm=site.cable_ohm,
+                onboard_a=onboard.maximum_current_a,
+                onboard_phases=onboard.phases,
+                efficiency=onboard.efficiency,
+            )
+            self.ac.phases = charger.ac.phases
         self.powerline = SimPowerline(
             [
                 SimModem(modem_mac("evse"), slac_mode=SLAC_EVSE, restart_s=MODEM_RESTART_S),
@@ -144,7 +160,12 @@ class World:
     @property
     def energy_wh(self) -> float:
         """Energy delivered at the charger's output."""
-        return self.circuit.energy_wh
+        return self.circuit.energy_wh if self.ac is None else self.ac.energy_wh
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing moves and nothing is being negotiated: an AC charge that just goes on."""
+        return self.ac is not None and self.ac.is_steady and self.ac.current_a > 0.0
 
     @property
     def emergency_stop(self) -> bool:
@@ -161,6 +182,8 @@ class World:
         if now >= self.interlock.next_at or self.pilot.is_changed:
             self._follow_interlock(now)
         self.circuit.advance(now)
+        if self.ac is not None:
+            self.ac.advance(now)
 
     def _follow_interlock(self, now: float) -> None:
         """Let the hardware interlock open (or feed) coils and modules at its own instants."""
@@ -209,6 +232,7 @@ class World:
         if side == "pev":
             self.circuit.inlet_contactors.set_closed(False)
             self.pilot.s2_closed = False
+            self._limit_onboard(0.0, now)
         else:
             self.interlock.watchdog.toggle(on=False, now=now)
             self.interlock.touch()
@@ -222,14 +246,19 @@ class World:
         chain = self.interlock
         if now >= chain.next_at or self.pilot.is_changed:
             self._follow_interlock(now)
+        ac, output = None, self.module.read(now)
+        if self.ac is not None:
+            self.advance(now)
+            ac, output = self.ac.read(now), self.ac.read_output(now)
         return EvseInputs(
             self.pilot.pilot_sample(now),
-            self.module.read(now),
+            output,
             self.evse_contactors.read(now),
             self.isolation.read(now),
             self.module.envelope(now),
             chain.stop_a or chain.stop_b,
             not chain.chain_closed,
+            ac,
             coils_live=chain.coils_live,
             stops_disagree=chain.stop_a is not chain.stop_b,
         )
@@ -238,6 +267,8 @@ class World:
         """Everything the vehicle's hardware tells."""
         if self.pilot.is_changed:
             self._follow_interlock(now)
+        if self.ac is not None:
+            self.advance(now)
         return PevInputs(
             self.pilot.inlet_sample(now),
             self.inlet_contactors.read(now),
@@ -255,6 +286,8 @@ class World:
             case SetS2():
                 self.pilot.s2_closed = output.closed
                 self.on_change()
+            case SetOnboardCurrent():
+                self._limit_onboard(output.current_a, now)
             case CloseContactors() | OpenContactors():
                 self._command_contactors(side, isinstance(output, CloseContactors), now)
             case SetWatchdog():
@@ -262,6 +295,12 @@ class World:
                 self._follow_interlock(now)
             case StartIsolationTest():
                 self.isolation.start_test()
+
+    def _limit_onboard(self, current_a: float, now: float) -> None:
+        if self.ac is not None:
+            self.advance(now)
+            self.ac.limit_a = current_a
+            self.on_change()
 
     def _command_contactors(self, side: str, closed: bool, now: float) -> None:
         self.advance(now)
@@ -302,7 +341,7 @@ class SimWorld:
         self._answers = {side: AnswerTimes() for side in SIDES}
         rng = seeded_rng(f"keys/{seed}")
         address = bytes.fromhex("fe80") + bytes(14)
-        self.evse = EvseRealtime(hardware_interlock=charger.charger.interlock == "external")
+        self.evse = charger_realtime(charger)
         self.pev = vehicle_realtime(car)
         self.nodes = {
             "evse.realtime": self._realtime("evse", self.evse),
@@ -395,7 +434,7 @@ class SimWorld:
     def _falls_silent(self, side: str) -> None:
         self._beats[side].stop(self.now)
 
-    def _realtime(self, side: str, core: EvseRealtime | PevRealtime) -> Node:
+    def _realtime(self, side: str, core: ChargerCore | PevRealtime) -> Node:
         other = f"{side}.communication"
         to_communication = frozenset(core.TO_COMMUNICATION)
         to_hardware = frozenset(core.TO_HARDWARE)

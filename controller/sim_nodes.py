@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Set
 
     from controller.communication import Communication
-    from controller.realtime import EvseRealtime
+    from controller.realtime_ac import ChargerCore
     from controller.realtime_pev import PevRealtime
     from controller.signals import Output
 
@@ -88,7 +88,7 @@ class SampledNode(Node):
     goes on with what is done already.
     """
 
-    core: EvseRealtime | PevRealtime
+    core: ChargerCore | PevRealtime
     frames: Frames
     beats: Beats
 

@@ -70,6 +70,12 @@ SETTLE_S = 2.0
 """Session time between the end of the session and the end of the scene, or unplugging."""
 PLUG_AT_S = 1.0
 LONGEST_SESSION_S = 4 * 3600.0
+LONGEST_AC_SESSION_S = 48 * 3600.0
+QUIET_S = 1.0
+"""Session time without an event after which an AC charge counts as just going on."""
+QUIET_STEP_S = 0.045
+"""Steps of the site's clock then. The realtime processes have each of them first, so the heartbeat
+they look at is one step old: within the 60 ms for which it is fresh, and so are pilot samples."""
 GRACE_S = 60.0
 """Session time that a stop by the user may take; then the emergency stop is pressed."""
 BENCH_GRACE_S = 4.0
@@ -113,13 +119,22 @@ class RunningSite:
         self.link, self.why = choose_link(scene.link)
         self.sdp_port = free_udp_port() if self.link == LOOPBACK else SDP_PORT
         self.step_s = scene.charger.realtime.period_s
+        self._quiet_stride = max(1, int(QUIET_STEP_S / self.step_s))
+        self._stride = 1
+        """Periods that the present step is long."""
         self._steps = 0
+        self._event_at = 0.0
+        self._later: list[Child] = []
+        """Who has the present step after the others."""
         self._latest_step_s = 0.0
         self._origin = 0.0
         self._wall_at = 0.0
+        self._told_at = 0.0
         self._end_at = NEVER
         self._unplug_at = NEVER
-        self._patience_ends_at = LONGEST_SESSION_S
+        is_ac = scene.charger.charger.mode == "ac"
+        self._longest_s = LONGEST_AC_SESSION_S if is_ac else LONGEST_SESSION_S
+        self._patience_ends_at = self._longest_s
         self._grace_s = GRACE_S if scene.speed is not None else BENCH_GRACE_S
         self._plugged = False
         self._given_up = ""
@@ -169,6 +184,7 @@ class RunningSite:
     def stop(self, why: str = "driver pressed stop") -> None:
         """Stop first as the driver would, then by the emergency stop, then at once."""
         self.stops += 1
+        self._touched()
         if self.stops == 1 and self._plugged:
             self.view.say("stopping as the driver would (again: emergency stop)")
             side = "pev" if "pev" in self.children else "evse-communication"
@@ -325,13 +341,17 @@ class RunningSite:
     def _start_clock(self) -> None:
         self._wall_at = self.loop.now()
         self._origin = 0.0 if self.scene.speed is not None else self._wall_at
-        self.now = self._origin
+        self.now = self._told_at = self._origin
+        self.world.on_change = self._touched
         self.deadline = self._wall_at
         self.loop.add(self)
 
     def fire(self, wall: float) -> None:
         """Make one step: the world moves, every process gets its inputs and the time."""
-        self._steps += 1
+        quiet = self._is_quiet()
+        # Doubled step by step: each process has a heartbeat's time to get into the new stride.
+        self._stride = min(2 * self._stride, self._quiet_stride) if quiet else 1
+        self._steps += self._stride
         paced = self.scene.speed is not None
         self.now = self._origin + self._steps * self.step_s if paced else wall
         self._script()
@@ -344,11 +364,13 @@ class RunningSite:
                 child.channel.send_signal(self.world.evse_inputs(self.now))
             elif name == "pev":
                 child.channel.send_signal(self.world.pev_inputs(self.now))
-            if paced:
-                child.channel.send(ipc.TICK, ipc.TIME.pack(self.now))
-                child.waiting_for = True
+            if quiet and name == "evse-communication":
+                self._later.append(child)
+            elif paced:
+                self._tell_time(child)
         if self.scene.speed is not None:
-            self._wall_at = max(self._wall_at + self.step_s / self.scene.speed, wall - 0.05)
+            step_s, self._told_at = self.now - self._told_at, self.now
+            self._wall_at = max(self._wall_at + step_s / self.scene.speed, wall - 0.05)
             self.deadline = NEVER
             self._go_on()
         else:
@@ -356,13 +378,31 @@ class RunningSite:
             self._latest_step_s = max(self._latest_step_s, late_s)
             self.deadline += self.step_s * (1 + int(late_s / self.step_s))
 
+    def _tell_time(self, child: Child) -> None:
+        child.channel.send(ipc.TICK, ipc.TIME.pack(self.now))
+        child.waiting_for = True
+
+    def _is_quiet(self) -> bool:
+        """Say whether an AC charge just goes on, so that steps may be larger."""
+        since = self.now - self._event_at > QUIET_S
+        return since and self.scene.speed is not None and self.world.is_quiet
+
+    def _touched(self) -> None:
+        """Note that something discrete has happened in the world."""
+        self._event_at = self.now
+
     def _done(self, child: Child) -> None:
         child.waiting_for = False
         self._go_on()
 
     def _go_on(self) -> None:
         """Make the next step when nobody is waited for any more."""
-        if not any(c.waiting_for for c in self.children.values()):
+        if any(c.waiting_for for c in self.children.values()):
+            return
+        later, self._later = [c for c in self._later if not c.channel.lost], []
+        for child in later:
+            self._tell_time(child)
+        if not later:
             self.deadline = self._wall_at
 
     def _script(self) -> None:
@@ -392,7 +432,7 @@ class RunningSite:
         elif self.stops:
             self._give_up(f"no end within {self._grace_s:g} s of the stop")
         else:
-            self._give_up(f"no end within {LONGEST_SESSION_S / 3600:g} hours")
+            self._give_up(f"no end within {self._longest_s / 3600:g} hours")
 
     # --- what comes from the processes -----------------------------------------------------------
 

@@ -125,7 +125,7 @@ class AcStation(Station):
         row("timeout", A.RESUMING, A.OFFERING, do="offer"),
         row("ready", A.FINISHED, A.ASKED, do=["resume", "ask"]),
         row("ready", IDLING, A.ASKED, do="ask"),
-        row("permitted", A.ASKED, A.CHARGING, do="note_charging"),
+        row("powered", A.ASKED, A.CHARGING, do="note_charging"),
         row("withheld", A.CHARGING, A.ASKED, do="ask"),
         row("plugged", A.CHARGING, A.RELEASED, do="release"),
         row("plugged", A.ASKED, A.RELEASED, "has_charged", "release"),
@@ -204,11 +204,10 @@ class AcStation(Station):
             self.fault()
             return
         self.fault_cleared()
-        if report.close_contactors:
-            self.withheld_by = ""
-            self.permitted()
-        else:
-            self.withheld_by = report.reasons[0] if report.reasons else ""
+        self.withheld_by = report.reasons[0] if report.reasons else ""
+        if report.energise:
+            self.powered()
+        elif not report.close_contactors:
             self.withheld()
 
     def _announced(self, before: Enum) -> list[Output]:
@@ -231,12 +230,12 @@ class AcStation(Station):
         """The pilot is short-circuited or dead."""
         return False
 
-    def permitted(self) -> bool:
-        """The interlock lets the contactor close."""
+    def powered(self) -> bool:
+        """The contactor is permitted, and closed."""
         return False
 
     def withheld(self) -> bool:
-        """The interlock does not."""
+        """The interlock does not permit the contactor."""
         return False
 
     def emergency(self) -> bool:
@@ -254,7 +253,7 @@ class AcStation(Station):
         return isinstance(self.rx, SlacFailed) and self.rx.begun
 
     def has_charged(self) -> bool:
-        """Has the contactor been permitted in this plug-in?"""
+        """Has the contactor been closed in this plug-in?"""
         return self._charged
 
     # --- actions --------------------------------------------------------------------------------

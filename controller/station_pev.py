@@ -40,7 +40,7 @@ class PevState(Enum):
     """The vehicle's plug-in."""
 
     UNPLUGGED = "unplugged"
-    WAITING = "waiting for digital communication"
+    WAITING = "waiting for the charger"
     MATCHING = "matching"
     JOINING = "joining"
     DISCOVERING = "looking for the charger's address"

@@ -17,6 +17,7 @@ from controller.report import side
 from controller.signals import (
     BcbToggled,
     CloseContactors,
+    CurrentOffered,
     EvseInputs,
     InletPilotChanged,
     InterlockReport,
@@ -36,6 +37,7 @@ from controller.signals import (
     SequenceTimed,
     SessionEnded,
     SetDuty,
+    SetOnboardCurrent,
     SetS2,
     SlacFailed,
     SlacMatched,
@@ -120,8 +122,19 @@ EVENTS: dict[type[Any], Callable[[Any], str]] = {
     PeerMisbehaved: lambda e: f"peer: {e.reason}",
     SessionEnded: lambda e: f"session ended: {e.reason}",
     StopRequest: lambda e: f"stop: {e.reason}",
+    CurrentOffered: lambda e: offer_text(e),
+    SetOnboardCurrent: lambda e: (
+        f"on-board charger may draw {e.current_a:.1f} A" if e.current_a else "on-board charger off"
+    ),
 }
 """How each event reads as one line."""
+
+
+def offer_text(offer: CurrentOffered) -> str:
+    """Say what an AC charger offers, or why nothing."""
+    if offer.current_a:
+        return f"offers {offer.current_a:.1f} A (limit: {offer.limited_by})"
+    return f"offers no current: {offer.limited_by}"
 
 
 def interlock_text(report: InterlockReport) -> str:
@@ -131,7 +144,7 @@ def interlock_text(report: InterlockReport) -> str:
     if report.energise:
         return "power permitted"
     if report.close_contactors:
-        return "contactors permitted"
+        return "closing permitted"
     return report.reasons[0] if report.reasons else "no power"
 
 
@@ -260,9 +273,9 @@ class LiveView:
         table.add_column("charger (evse)", min_width=34)
         table.add_column("car (pev)", min_width=34)
         for key in ROWS:
-            table.add_row(
-                key, self._cells.get(("evse", key), ""), self._cells.get(("pev", key), "")
-            )
+            cells = [self._cells.get((who, key), "") for who in ("evse", "pev")]
+            if any(cells) or key not in AC_ROWS:
+                table.add_row(key, *cells)
         return Group(table, Text("\n".join(self._events), style="dim"))
 
     def say(self, line: str) -> None:
@@ -285,6 +298,7 @@ ROWS = (
     "message",
     "voltage",
     "current",
+    "AC limit",
     "power",
     "state of charge",
     "contactors",
@@ -293,8 +307,20 @@ ROWS = (
 )
 
 
+AC_ROWS = ("AC limit",)
+"""Rows that only an AC session has."""
+
+
 def _charger(e: EvseInputs) -> dict[str, str]:
     voltage_v, current_a = e.output.voltage_v, e.output.current_a
+    if e.ac is not None:
+        mains = f"{e.ac.phases} phase{'s' if e.ac.phases != 1 else ''} of mains"
+        return {
+            "voltage": ("live, " if e.ac.live_behind else "dead, ") + mains,
+            "current": f"{e.ac.current_a:7.1f} A per phase",
+            "power": f"{e.ac.power_w / 1000:7.1f} kW",
+            "contactors": "CLOSED" if e.contactors.closed else "open",
+        }
     return {
         "voltage": f"{voltage_v:7.1f} V",
         "current": f"{current_a:7.1f} A",
@@ -327,6 +353,10 @@ CELLS: dict[type[Any], Callable[[Any], dict[str, str]]] = {
     MessageSent: lambda e: {"message": f"{e.name} {e.code}"},
     MessageReceived: lambda e: {},
     InterlockReport: lambda e: {"interlock": interlock_text(e)},
+    CurrentOffered: lambda e: {
+        "AC limit": f"{e.current_a:7.1f} A ({e.limited_by})" if e.current_a else e.limited_by
+    },
+    SetOnboardCurrent: lambda e: {"AC limit": f"{e.current_a:7.1f} A"},
     InterlockTested: lambda e: (
         {"hardware": "interlock proved" if e.ok else BENCH_MODE} if e.part == "interlock" else {}
     ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import log
 from typing import Any
 
-from controller import interlock_chain, interlock_rules, interlock_test, realtime
+from controller import interlock_chain, interlock_rules, interlock_test, realtime_base
 from controller.cp import timing as pilot
 from controller.power import contactors, limits
 from hw_docs.parts import everything, value
@@ -122,7 +122,11 @@ def software_figures() -> list[tuple[str, float, str]]:
     """Return what the software assumes or does: what, seconds, where the constant lives."""
     return [
         ("a permit expires", interlock_rules.PERMIT_LIFETIME_S, "controller/interlock_rules.py"),
-        ("communication silent: no permit", realtime.HEARTBEAT_TIMEOUT_S, "controller/realtime.py"),
+        (
+            "communication silent: no permit",
+            realtime_base.HEARTBEAT_TIMEOUT_S,
+            "controller/realtime_base.py",
+        ),
         (
             "a pilot level is believed after agreeing readings",
             pilot.DEBOUNCE_S,

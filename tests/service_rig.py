@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PERIOD_S = 0.005
+BEAT_S = 0.02
 SITE = "[site]\nisolation_test_s = 0.1\nmodule_ramp_v_per_s = 4000\n"
 
 
@@ -66,6 +67,8 @@ class SimHardware:
         self.side = side
         self.calls: list[str] = []
         self.kicks = 0
+        self.opened_at = 0.0
+        """When the coils were switched off last."""
         self.trouble = ""
         self.before_read: Callable[[], object] = lambda: None
 
@@ -77,6 +80,8 @@ class SimHardware:
 
     def carry_out(self, command: Output, now: float) -> None:
         self.calls.append(type(command).__name__)
+        if isinstance(command, OpenContactors):
+            self.opened_at = now
         if not isinstance(command, SetWatchdog):  # the service kicks, or not
             self.world.carry_out(self.side, command, now)
 
@@ -105,13 +110,24 @@ class Peer:
 
     def __init__(self, path: str) -> None:
         self.channel = ipc.Channel(ipc.connect(path))
-        self.phase = Phase.IDLE
+        self._phase = Phase.IDLE
         self.sequence = 0
         self.beats = True
+        self.beat_at = 0.0
         self.reports: list[Output] = []
         self.records: list[tuple[float, str, str, int, Output]] = []
         self.channel.on_signal(lambda item, now: self.reports.append(item))
         self.channel.on[ipc.RECORD] = self._keep
+
+    @property
+    def phase(self) -> Phase:
+        """What it believes; a change is told with the next turn."""
+        return self._phase
+
+    @phase.setter
+    def phase(self, phase: Phase) -> None:
+        self._phase = phase
+        self.beat_at = 0.0
 
     def _keep(self, body: bytes, now: float) -> None:
         at, node, direction, repeats, data = body.split(b" ", 4)
@@ -119,8 +135,9 @@ class Peer:
         self.records.append((*record, signals_json.decode(data)))
 
     def turn(self, now: float) -> None:
-        if self.beats:
+        if self.beats and now >= self.beat_at + BEAT_S - 1e-9:
             self.sequence += 1
+            self.beat_at = now
             self.channel.send_signal(Heartbeat(self.sequence, self.phase, now))
         self.channel.receive(now)
 
@@ -132,7 +149,15 @@ class Peer:
 class Rig:
     """World, hardware, service, and the processes that come to it."""
 
-    def __init__(self, folder: Path, side: str = "evse", rest_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        side: str = "evse",
+        period_s: float = PERIOD_S,
+        *,
+        interlock: bool = True,
+        rest_s: float = 0.0,
+    ) -> None:
         self.clock = Clock()
         self.wakes_at_ns: int | None = None
         """When a plug with a live pilot ends a pause."""
@@ -140,18 +165,19 @@ class Rig:
         self.path = str(folder / "realtime.sock")
         charger, car = parse(ChargerConfig, SITE, "site"), CarConfig()
         self.world = World(charger, car)
+        self.world.interlock.fitted = interlock
         self.world.isolation.period_s = 0.1
         self.hardware = SimHardware(self.world, side)
         self.errors = folder / "errors"
         self._fd = os.open(self.errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.notifier = Notifier()
-        self.core = EvseRealtime(hardware_interlock=True) if side == "evse" else PevRealtime()
+        self.core = EvseRealtime(hardware_interlock=interlock) if side == "evse" else PevRealtime()
         self.service = RealtimeService(
             side,
             self.core,
             self.hardware,
             Door(self.path, REQUESTS),
-            period_s=PERIOD_S,
+            period_s=period_s,
             clock=self.clock,
             journal=Journal(self._fd),
             notifier=self.notifier,
@@ -161,7 +187,7 @@ class Rig:
         """Those who take part in time."""
         self._everyone: list[Peer] = []
         self.service.loop.start()
-        self.until(lambda: side == "pev" or self.core.interlock_test.has_passed)  # type: ignore[union-attr]
+        self.until(lambda: side == "pev" or self.core.interlock_test.is_finished)  # type: ignore[union-attr]
 
     def _pause(self, until_ns: int) -> int:
         if self.wakes_at_ns is not None and self.wakes_at_ns < until_ns:
@@ -207,8 +233,8 @@ class Rig:
             self.turn()
         return self.now - began
 
-    def charge(self) -> Peer:
-        """Plug in and have a peer charge at 20 A."""
+    def connect(self) -> Peer:
+        """Plug in and have a peer lead the vehicle to C2."""
         peer = self.come()
         self.run(0.2)
         self.world.plug()
@@ -218,8 +244,20 @@ class Rig:
         self.run(0.2)
         self.world.pilot.s2_closed = True
         self.run(0.1)
+        return peer
+
+    def check_cable(self, voltage_v: float = 400.0) -> Peer:
+        """Connect and have a peer begin the cable check, up to closed contacts."""
+        peer = self.connect()
         peer.phase = Phase.CABLE_CHECK
-        peer.ask(OutputRequest(Phase.CABLE_CHECK, 400.0, 2.0, 420.0), ContactorRequest(closed=True))
+        request = OutputRequest(Phase.CABLE_CHECK, voltage_v, 2.0, voltage_v + 20.0)
+        peer.ask(request, ContactorRequest(closed=True))
+        self.until(lambda: self.is_closed)
+        return peer
+
+    def charge(self) -> Peer:
+        """Plug in and have a peer charge at 20 A."""
+        peer = self.check_cable()
         self.until(lambda: self.core.stage.cable_check.value == "passed")  # type: ignore[union-attr]
         peer.phase = Phase.PRE_CHARGE
         voltage_v = self.world.battery.open_voltage_v

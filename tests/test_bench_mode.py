@@ -14,6 +14,7 @@ from controller import scene
 from controller.config import BatterySection, CarConfig, ChargerConfig, ChargerSection, SiteSection
 from controller.interlock_test import BENCH_MODE, NOT_CONFIGURED, bench_text
 from controller.power.limits import BENCH_VOLTAGE_V
+from controller.realtime import EvseRealtime
 from controller.report import Report
 from controller.signals import InterlockTested
 from controller.sim import SimWorld
@@ -76,6 +77,7 @@ def test_a_configured_interlock_that_fails_its_test_is_the_same(fault: str) -> N
     world.run(1.0)
     assert BENCH_MODE in world.report.bench_mode
     assert "self-test failed" in world.report.bench_mode
+    assert isinstance(world.evse, EvseRealtime)
     assert world.evse.stage.envelope.maximum_voltage_v < BENCH_VOLTAGE_V
 
 

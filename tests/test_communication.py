@@ -17,7 +17,7 @@ from controller.communication import (
     PevCommunication,
 )
 from controller.config import CarConfig, ChargerConfig, PlcSection
-from controller.realtime import HEARTBEAT_TIMEOUT_S
+from controller.realtime_base import HEARTBEAT_TIMEOUT_S
 from controller.signals import (
     AnswerMeasured,
     BcbToggled,

@@ -16,6 +16,8 @@ class Clock:
     def __init__(self) -> None:
         self.ns = 1_000_000_000
         self.refuse = False
+        self.late_ms = 0.0
+        """How late the next wake-up after the sections is."""
 
     def now_ns(self) -> int:
         return self.ns
@@ -24,6 +26,8 @@ class Clock:
         if self.refuse:
             return False
         self.ns = max(self.ns, at_ns)
+        if self.late_ms and at_ns % PERIOD_NS:
+            self.work(self.late_ms)
         return True
 
     def work(self, ms: float) -> None:
@@ -89,3 +93,11 @@ def test_a_signal_in_between_skips_it_and_nothing_else() -> None:
     assert rig.loop.turn()
     assert [name for name, _ in rig.ran] == ["sections"]
     assert rig.loop.periods == 1
+
+
+def test_when_the_machine_is_late_there_it_is_to_blame() -> None:
+    rig = Rig()
+    rig.clock.late_ms = 8.0
+    rig.loop.turn()
+    assert rig.loop.culprit == "the machine, which woke it late (8.0 ms)"
+    assert rig.loop.skipped == 2

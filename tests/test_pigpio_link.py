@@ -55,6 +55,21 @@ def test_commands_of_the_real_client_run_over_it(daemon: FakePigpiod) -> None:
     assert link.is_up
 
 
+@pytest.mark.parametrize(("hurries", "waits"), [(False, "500 ms"), (True, "2 ms")])
+def test_it_is_patient_until_told_to_hurry(daemon: FakePigpiod, hurries: bool, waits: str) -> None:
+    """At the start of a machine the daemon may be slow; a realtime loop waits 2 ms."""
+    link = PigpioLink(f"127.0.0.1:{daemon.port}")
+    link.be_patient()
+    up(link)
+    if hurries:
+        link.hurry()
+    daemon.hung.set()
+    with pytest.raises(PortError, match=f"no answer within {waits}"):
+        link.ask(levels)
+    link.close()
+    daemon.hung.clear()
+
+
 def test_the_library_starts_no_thread(daemon: FakePigpiod) -> None:
     before = threading.active_count()
     link = up(patient_link(daemon))

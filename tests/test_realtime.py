@@ -9,7 +9,8 @@ import pytest
 from controller.cp.proximity import Connector
 from controller.interlock_vehicle import PILOT_LOST_GRACE_S
 from controller.power.sim_interlock import SimInterlock
-from controller.realtime import HEARTBEAT_TIMEOUT_S, REPORT_S, EvseRealtime
+from controller.realtime import EvseRealtime
+from controller.realtime_base import HEARTBEAT_TIMEOUT_S, REPORT_S
 from controller.realtime_pev import VEHICLE_GRACE_S, PevRealtime
 from controller.signals import (
     CableCheckState,
@@ -69,6 +70,8 @@ class Charger:
         self.beating: Phase | None = Phase.IDLE
         self.sequence = 0
         self.tested_at = -1.0
+        self.hanging: PilotSample | None = None
+        """What the converter told last, and goes on telling."""
         self.out: list[Output] = []
         self.chain = SimInterlock(self)
         self.chain.fitted = hardware_interlock
@@ -114,7 +117,7 @@ class Charger:
         tested = 0 <= self.tested_at <= self.now
         self.feed(
             EvseInputs(
-                PilotSample(self.high_v, self.low_v, self.now),
+                self.hanging or PilotSample(self.high_v, self.low_v, self.now),
                 OutputReading(self.voltage_v, self.current_a, self.now),
                 ContactorReading(self.closed, self.now),
                 IsolationReading(1e6, True, self.now if tested else 0.0, valid=tested),
@@ -149,6 +152,31 @@ class Charger:
 
 def of(kind: type[Output], out: list[Output]) -> list[Output]:
     return [item for item in out if isinstance(item, kind)]
+
+
+# --- the hardware interlock ----------------------------------------------------------------------
+
+
+def test_a_converter_that_hangs_does_not_accuse_the_hardware() -> None:
+    """The CP-loss part sees the vehicle close S2; we do not, and must not call that a defect."""
+    charger = Charger()
+    charger.plug()
+    charger.hanging = PilotSample(charger.high_v, charger.low_v, charger.now)
+    charger.high_v = 6.0
+    out = charger.run(1.0)
+    assert charger.chain.coils_live
+    assert not any(r.latched for r in out if isinstance(r, InterlockReport))
+    charger.hanging = None
+    out = charger.run(1.0)
+    assert not any(r.latched for r in out if isinstance(r, InterlockReport))
+
+
+def test_a_cp_loss_part_that_sticks_is_a_defect() -> None:
+    charger = Charger()
+    charger.plug()
+    charger.chain.cp_bridged = True
+    out = charger.run(0.2)
+    assert any("does not interrupt" in r.latched for r in out if isinstance(r, InterlockReport))
 
 
 # --- wishes are not permits ----------------------------------------------------------------------

@@ -13,8 +13,9 @@ from controller.config import AcSection, ChargerConfig, ChargerSection
 from controller.interlock_ac import STOP_GRACE_S
 from controller.power.contactors import MAINS_RECLOSE_S
 from controller.power.sim_interlock import SimInterlock
-from controller.realtime import HEARTBEAT_TIMEOUT_S, EvseRealtime
+from controller.realtime import EvseRealtime
 from controller.realtime_ac import OBSTACLE_S, OFFER_AGAIN_S, AcRealtime, charger_realtime
+from controller.realtime_base import HEARTBEAT_TIMEOUT_S
 from controller.signals import (
     NO_CABLE_OHM,
     AcReading,
@@ -252,7 +253,7 @@ def test_a_cable_does_not_grow_while_a_vehicle_is_there() -> None:
     charger.run(0.5)
     charger.high_v = B_V
     charger.run(8.0)
-    assert charger.offered == CurrentOffered(32.0, "request")
+    assert charger.offered == CurrentOffered(32.0, "cable")
 
 
 def test_a_cable_that_shrinks_lowers_the_offer() -> None:
@@ -539,17 +540,45 @@ def test_silence_opens_and_withdraws_the_offer() -> None:
     assert "silent" in charger.offered.limited_by
 
 
-def test_after_silence_the_wish_has_to_be_renewed() -> None:
+@pytest.mark.parametrize("silent_s", [0.08, 0.2, 1.0, 3.0])
+def test_after_silence_the_charge_goes_on(silent_s: float) -> None:
+    """Only with heartbeats of a session that believes in it, and after the contactor has rested."""
+    charger = AcCharger()
+    charger.charge()
+    charger.run(6.0)
+    charger.beating = None
+    charger.run(silent_s)
+    assert charger.duty == 1.0
+    assert not charger.closed
+    charger.beating = Phase.CHARGE
+    assert charger.until(SetDuty, 5.0) <= OFFER_AGAIN_S
+    assert charger.offered == CurrentOffered(16.0, "request")
+    charger.run(MAINS_RECLOSE_S)
+    assert charger.closed
+
+
+def test_after_silence_another_session_gets_nothing() -> None:
     charger = AcCharger()
     charger.charge()
     charger.beating = None
     charger.run(1.0)
-    charger.beating = Phase.CHARGE
-    charger.run(30.0)
-    assert charger.offered == CurrentOffered(16.0, "request")
+    charger.beating = Phase.CONNECTED
+    charger.run(20.0)
     assert not charger.closed
-    charger.feed(ContactorRequest(closed=True))
+
+
+def test_a_wish_survives_a_hiccup_before_it_is_granted() -> None:
+    """Nothing was closed: the vehicle must not wait for ever for a wish that nobody repeats."""
+    charger = AcCharger()
+    charger.charge()
+    charger.high_v = B_V
+    charger.run(0.5)
+    charger.high_v = C_V
     charger.run(1.0)
+    charger.beating = None
+    charger.run(0.08)
+    charger.beating = Phase.CHARGE
+    charger.run(MAINS_RECLOSE_S)
     assert charger.closed
 
 

@@ -13,7 +13,7 @@ from controller.cp import limits
 from controller.interlock_rules import InterlockConfig
 from controller.interlock_vehicle import VehicleSnapshot
 from controller.onboard import ONBOARD_RULES, RAMP_DOWN_S, Onboard
-from controller.realtime import HEARTBEAT_TIMEOUT_S
+from controller.realtime_base import HEARTBEAT_TIMEOUT_S
 from controller.realtime_pev import PevRealtime, vehicle_realtime
 from controller.signals import (
     CloseContactors,

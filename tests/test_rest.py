@@ -27,7 +27,7 @@ PERIOD_NS = round(PERIOD_S * 1e9)
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path, "pev", REST_S)
+    made = Rig(tmp_path, "pev", rest_s=REST_S)
     yield made
     made.close()
 

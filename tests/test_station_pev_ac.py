@@ -168,7 +168,7 @@ def test_a_current_becomes_five_percent(slac: bool, begins: Output) -> None:
 
 def test_an_ac_only_car_waits_at_five_percent() -> None:
     p = Play(slac=False, digital=False)
-    assert p.give(HUNGRY, DIGITAL) == [StationChanged("waiting for digital communication")]
+    assert p.give(HUNGRY, DIGITAL) == [StationChanged("waiting for the charger")]
     assert p.wait(100.0) == []
     assert CLOSE in p.give(STATE_F, STEADY, OFFER)
 

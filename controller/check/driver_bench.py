@@ -154,7 +154,7 @@ def _measure(
     inverted = not pin.is_active_high
     try:
         if config.hardware.gpio == "pigpio" and link is not None:
-            edges: EdgePort = PigpioEdges(link, pin.gpio, inverted=inverted)
+            edges: EdgePort = PigpioEdges(link, pin.gpio, time.now, inverted=inverted)
         else:
             gpiod = load_gpiod()
             edges = GpiochipEdges(header_chip(gpiod), pin.gpio, inverted=inverted, gpiod=gpiod)

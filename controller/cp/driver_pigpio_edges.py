@@ -27,6 +27,8 @@ from controller.errors import PortError
 from controller.pigpio_link import REPLY, REQUEST, resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from controller.pigpio_link import PigpioLink
 
 REPORT = struct.Struct("<HHII")
@@ -53,9 +55,19 @@ class State(Enum):
 
 
 class PigpioEdges:
-    """`EdgePort` on the daemon's notifications; the link's owner calls `link.step` every period."""
+    """`EdgePort` on the daemon's notifications; the link's owner calls `link.step` every period.
 
-    def __init__(self, link: PigpioLink, gpio: int, *, inverted: bool = False) -> None:
+    `clock` is the loop's: news is dated when it was received, however late in a period that is.
+    """
+
+    def __init__(
+        self,
+        link: PigpioLink,
+        gpio: int,
+        clock: Callable[[], float],
+        *,
+        inverted: bool = False,
+    ) -> None:
         """`inverted` where a low level means a high pilot."""
         self.meter = EdgeMeter(wraps=True)
         self.state = State.DOWN
@@ -64,6 +76,7 @@ class PigpioEdges:
         self._failures = 0
         self._generation = 0
         """The link's connection to which this socket belongs."""
+        self._now = clock
         self._clock = TickClock()
         self._sock: socket.socket | None = None
         self._received = b""
@@ -191,7 +204,7 @@ class PigpioEdges:
         whole = len(self._received) // REPORT.size * REPORT.size
         if whole:
             data, self._received = self._received[:whole], self._received[whole:]
-            self.take(data, now)
+            self.take(data, self._now())
 
     def _fail(self, now: float, reason: str) -> None:
         self._failures += 1
@@ -207,7 +220,7 @@ class PigpioEdges:
 
     # --- reports --------------------------------------------------------------------------------
 
-    def take(self, reports: bytes, now: float) -> None:
+    def take(self, reports: bytes, received_at: float) -> None:
         """Take whole reports, in the order in which they were sent."""
         meter = self.meter
         for seqno, flags, tick, levels in REPORT.iter_unpack(reports):
@@ -219,5 +232,6 @@ class PigpioEdges:
                 meter.edge(level, tick)
             elif not flags & pigpio.NTFY_FLAGS_EVENT:
                 meter.quiet(level, tick)
-        self._until = now + SILENT_S
-        self._heard_at = max(self._heard_at, self._clock.at(meter.heard_at_us, now))
+        self._until = received_at + SILENT_S
+        heard_at = self._clock.at(meter.heard_at_us, received_at)
+        self._heard_at = max(self._heard_at, heard_at)

@@ -248,21 +248,24 @@ class EdgeMeter:
 class TickClock:
     """When a stamp was, by the own clock: news is never early, so the fastest news ever tells.
 
-    Both clocks are a crystal's: they drift apart by less than `DRIFT`, which is let go of again.
+    "Ever" is the last one or two `WINDOW_S`: two crystals drift apart by 0.1 ms in a second at
+    most, and whatever went wrong once is forgotten.
     """
 
-    DRIFT = 200e-6
+    WINDOW_S = 5.0
 
     def __init__(self) -> None:
-        self._offset_s = inf
-        self._at = 0.0
+        self._before_s = self._offset_s = inf
+        self._window_ends_at = -inf
 
-    def at(self, stamp_us: float, now: float) -> float:
-        """Return the own time of news that arrived now."""
-        self._offset_s += (now - self._at) * self.DRIFT
-        self._at = now
-        self._offset_s = min(self._offset_s, now - stamp_us * 1e-6)
-        return stamp_us * 1e-6 + self._offset_s
+    def at(self, stamp_us: float, received_at: float) -> float:
+        """Return the own time of news that was received at this (own) time."""
+        offset_s = received_at - stamp_us * 1e-6
+        if received_at >= self._window_ends_at:
+            self._window_ends_at = received_at + self.WINDOW_S
+            self._before_s, self._offset_s = self._offset_s, offset_s
+        self._offset_s = min(self._offset_s, offset_s)
+        return stamp_us * 1e-6 + min(self._offset_s, self._before_s)
 
 
 def is_pilot_frequency(frequency_hz: float) -> bool:

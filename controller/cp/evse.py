@@ -79,6 +79,8 @@ class EvsePilot:
         """Why the oscillator stays off until the vehicle is unplugged; or empty."""
         self.is_abandoned = False
         """No communication process: not available (F)."""
+        self._is_unheard = False
+        """Communication is silent: what still comes from it is void."""
         self.sample: PilotSample | None = None
         self._ventilation = ventilation
         self._requested: DutyCycle = DUTY_STEADY_HIGH
@@ -182,22 +184,37 @@ class EvsePilot:
     def receive_signal(self, signal: DutyRequest | InterlockReport, now: float) -> list[Output]:
         """Take a wish for another duty cycle, or the interlock's view (an emergency holds X1)."""
         if isinstance(signal, DutyRequest):
-            self._requested = DUTY_STEADY_HIGH if self.held else meaningful(signal.duty)
+            void = self.held or self._is_unheard
+            self._requested = DUTY_STEADY_HIGH if void else meaningful(signal.duty)
         else:
             self._emergency = signal.emergency
         return self._conclude(now)
 
     def communication_silent(self, now: float) -> list[Output]:
         """Act on a silent communication process: what it wanted is void, what ran is over."""
-        self._requested = DUTY_STEADY_HIGH
+        self._requested, self._is_unheard = DUTY_STEADY_HIGH, True
         if self._was_digital and not self.held:
             self.held = SILENT
         return self._conclude(now)
 
-    def abandon(self, now: float, *, abandoned: bool) -> list[Output]:
-        """Take notice that there is no communication process any more, or that there is again."""
-        self.is_abandoned = abandoned
+    def listen(self) -> None:
+        """Take wishes of the communication process, though it has not beaten yet."""
+        self._is_unheard = False
+
+    def communication_heard(self, now: float) -> list[Output]:
+        """Be available: the communication process beats."""
+        self._is_unheard = self.is_abandoned = False
         return self._conclude(now)
+
+    def communication_absent(self, now: float) -> list[Output]:
+        """Take notice that there is no communication process any more."""
+        self.is_abandoned = True
+        return self._conclude(now)
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the communication process counts as alive."""
+        return not (self._is_unheard or self.is_abandoned)
 
     def report(self) -> list[Output]:
         """Return the present state once more, for someone who has just come; nothing if unknown."""

@@ -30,9 +30,10 @@ class SilenceWatch:
         self._heard_at = -inf
         """The last sign of life, or when we began to wait for one."""
 
-    def heard(self, now: float) -> None:
-        """Take a sign of life that is no heartbeat: a new process has connected."""
+    def connected(self, now: float) -> None:
+        """Take a sign of life that is no heartbeat: a new process is there."""
         self._heard_at = now
+        self._pilot.listen()
 
     def next_timer(self, heartbeat_at: float) -> float | None:
         """When something is due with nothing closed, if no further heartbeat comes."""
@@ -46,7 +47,7 @@ class SilenceWatch:
         pilot = self._pilot
         if now - heartbeat_at <= self._patience_s:
             self._heard_at = heartbeat_at
-            return pilot.abandon(now, abandoned=False) if pilot.is_abandoned else []
+            return [] if pilot.is_listening else pilot.communication_heard(now)
         if self._heard_at == -inf:
             self._heard_at = now
         self._heard_at = max(self._heard_at, heartbeat_at)
@@ -55,5 +56,5 @@ class SilenceWatch:
         if pilot.is_wanted and silent_s > (self._patience_s if closed else PILOT_SILENCE_S):
             out += pilot.communication_silent(now)
         if silent_s > ABSENT_S and not pilot.is_abandoned:
-            out += pilot.abandon(now, abandoned=True)
+            out += pilot.communication_absent(now)
         return out

@@ -4,9 +4,11 @@
 
 - *Generator and line*: +-12 V through 1 kOhm onto the capacitance of cable and vehicle; below the
   vehicle's diode the line moves with the source's time constant, above it with the loaded one.
-- *Peak detectors*: an ideal diode, a charge resistor, a hold capacitor and a bleeder to the line,
-  once for each sign. The powerline's signal rides on the pilot; of it they see what their input
-  filter lets through. Between two pulses they droop towards the line.
+- *Peak detectors*: a hold capacitor behind a resistor, once for each phase. On the project's board
+  the PWM opens their gates, each in its own phase, and they follow the line in either direction;
+  shut, they droop. On other boards (`BLED`) there are diodes: they follow what is beyond what they
+  hold, and a bleeder takes them back to the line. The powerline's signal rides on the pilot; of it
+  they see what their filter lets through.
 - *Comparator*: where the line crosses its threshold, later than the generator switched.
 
 Everything is solved piece by piece (a piece has one source level and one state of the diode), so
@@ -17,7 +19,7 @@ change anything, and look. Converter noise and steps are those of `sim_adc`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, hypot, log
+from math import exp, hypot, inf, log
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from controller.cp import limits
@@ -45,27 +47,39 @@ class Drive(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of the board. Own figures, from the demands in hw_docs/interlock.md."""
+    """The parts of a board; the defaults are those of hw_docs/cp_frontend.md."""
 
-    charge_s: float = 2e-6
-    """Charge resistor times hold capacitor: 200 Ohm, 10 nF."""
-    droop_s: float = 0.03
-    """Bleeder times hold capacitor: 3 MOhm, 10 nF, from the capacitor to the line, so that steady
-    levels are seen as they are. Between two pulses of 5 % the detector loses 0.65 V of B; a level
-    that falls from B to C is seen after 5 ms, steady -12 V after 95 ms."""
+    charge_s: float = 22e-6
+    """Charge resistor times hold capacitor: 1 kOhm, 22 nF."""
+    droop_s: float = 10.0
+    """Hold capacitor against what leaks out of it while its gate is shut; or, without gates, the
+    bleeder to the line."""
+    gate_s: float | None = 18e-6
+    """After an edge of the generator the hold of the new phase opens so much later, until the next
+    edge; None: diodes instead of gates."""
+    missing_s: float = 2.2e-3
+    """Without an edge for so long both gates are open."""
     threshold_v: float = 1.5
     """Of the comparator: above state E, below D."""
     ripple_v: float = 0.65
-    """Amplitude of the powerline's signal on CP while a modem transmits."""
+    """Amplitude of the powerline's signal on CP while a modem transmits (own figure)."""
     ripple_hz: float = 7.3e6
     """Middle of 1.8 to 30 MHz, by ratio."""
-    filter_hz: float = 200e3
-    """Corner of the detectors' input filter."""
+    filter_hz: float = 7.2e3
+    """Corner of the filter before the detectors; with gates that is the hold itself."""
 
     @property
     def ripple_seen_v(self) -> float:
         """What of the ripple reaches the detectors: a filter of the first order."""
         return self.ripple_v / hypot(1.0, self.ripple_hz / self.filter_hz)
+
+
+BLED = Parts(charge_s=2e-6, droop_s=0.03, gate_s=None, filter_hz=200e3)
+"""A board with diodes: 200 Ohm and 10 nF charge, 3 MOhm bleed. Between two pulses of 5 % it loses
+0.65 V of B; a level that falls from B to C is seen after 5 ms, steady -12 V after 95 ms."""
+GATED_MEMORY_S = 0.03
+"""Behind gates nothing is left of what was before: each phase brings its hold to itself by three
+quarters, at 5 %."""
 
 
 class Piece(NamedTuple):
@@ -103,6 +117,7 @@ class FrontEnd:
         """A powerline modem transmits."""
         self._drive: Drive | None = None
         self._at = 0
+        self._since_edge_s = inf
         self._line_v = 0.0
         self._held_v = [0.0, 0.0]
         """Positive and negative detector."""
@@ -129,14 +144,16 @@ class FrontEnd:
 
     def advance(self, at: int) -> None:
         """Bring line and detectors to `at`; going back is ignored."""
-        forgotten = at - int(FORGOTTEN * self.parts.droop_s * NS_PER_S)
-        begin = max(self._at, forgotten)
+        begin = max(self._at, at - self._memory_ns())
         if begin >= at:
             return
         level = self._drive.level(begin) if self._drive else 0
+        if begin > self._at:
+            self._look_back(begin)
         for when, new in self._drive.edges(begin, at) if self._drive else ():
             self._run(level, (when - begin) / NS_PER_S)
             begin, level = when, new
+            self._since_edge_s = 0.0
         self._run(level, (at - begin) / NS_PER_S)
         self._at = at
 
@@ -174,12 +191,39 @@ class FrontEnd:
             passed_s += piece.length_s
         return passed_s
 
+    def _memory_ns(self) -> int:
+        """How much of the past still shows."""
+        gated = self.parts.gate_s is not None
+        return int((GATED_MEMORY_S if gated else FORGOTTEN * self.parts.droop_s) * NS_PER_S)
+
+    def _look_back(self, begin: int) -> None:
+        """Find out how long ago the last edge was, after a time in which nobody looked."""
+        window = int(self.parts.missing_s * NS_PER_S)
+        edges = self._drive.edges(begin - window, begin) if self._drive else []
+        self._since_edge_s = (begin - edges[-1][0]) / NS_PER_S if edges else inf
+
     def _run(self, level: int, length_s: float) -> None:
-        if length_s <= 0.0:
-            return
-        for piece in self._pieces(level, self._line_v, length_s):
-            self._hold(piece)
-            self._line_v = piece.at(piece.length_s)
+        """Let the generator stay at one level; gates open and shut meanwhile."""
+        while length_s > 0.0:
+            part_s, gates = length_s, (True, True)
+            if self.parts.gate_s is not None:
+                for change_s in (self.parts.gate_s, self.parts.missing_s):
+                    if self._since_edge_s < change_s:
+                        part_s = min(part_s, change_s - self._since_edge_s)
+                gates = self._gates(level)
+            for piece in self._pieces(level, self._line_v, part_s):
+                self._hold(piece, gates)
+                self._line_v = piece.at(piece.length_s)
+            self._since_edge_s += part_s
+            length_s -= part_s
+
+    def _gates(self, level: int) -> tuple[bool, bool]:
+        """Which hold follows the line: high, low."""
+        assert self.parts.gate_s is not None
+        if self._since_edge_s >= self.parts.missing_s:
+            return True, True
+        is_open = self._since_edge_s >= self.parts.gate_s
+        return is_open and level == 1, is_open and level == 0
 
     def _pieces(self, level: int, line_v: float, length_s: float) -> Iterator[Piece]:
         """Split a phase where the vehicle's diode begins or ceases to conduct."""
@@ -203,13 +247,20 @@ class FrontEnd:
             # Just beyond the knee, in the direction in which the line moves.
             line_v = limits.DIODE_DROP_V + (1e-9 if rest_v > limits.DIODE_DROP_V else -1e-9)
 
-    def _hold(self, piece: Piece) -> None:
+    def _hold(self, piece: Piece, gates: tuple[bool, bool]) -> None:
         ripple_v = self.parts.ripple_seen_v if self.ripple else 0.0
         if self.at_inlet:
             piece = self._behind_diode(piece)
         for number, sign in enumerate((1.0, -1.0)):
             line = piece._replace(start_v=piece.start_v * sign, rest_v=piece.rest_v * sign)
-            held_v = self._detect(line, ripple_v, self._held_v[number] * sign)
+            held_v = self._held_v[number] * sign
+            if self.parts.gate_s is None:
+                held_v = self._detect(line, ripple_v, held_v)
+            elif gates[number]:
+                seen = line._replace(start_v=line.start_v + ripple_v, rest_v=line.rest_v + ripple_v)
+                held_v = _follow(seen, 0.0, line.length_s, held_v, self.parts.charge_s)
+            else:
+                held_v *= exp(-line.length_s / self.parts.droop_s)
             self._held_v[number] = held_v * sign
 
     def _behind_diode(self, piece: Piece) -> Piece:

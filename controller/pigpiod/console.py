@@ -65,6 +65,7 @@ class Actions:
             "supply": Command("V", "the generator's positive supply", self._supply),
             "negative": Command("V", "its negative supply", self._negative),
             "ventilation": Command("on|off", "the vehicle wants it (D for C)", self._ventilation),
+            "watchdog": Command("ok|welded|dead|S", "its contact, or how long it waits", self._dog),
         }
         own = _Charger(scene) if isinstance(scene, ChargerScene) else _Vehicle(scene)
         self.commands: dict[str, Command] = both | own.commands
@@ -127,6 +128,20 @@ class Actions:
         wants = _switch(words)
         self.scene.pilot.r3_ohm = limits.R3_VENTILATION_OHM if wants else limits.R3_OHM
         return f"ventilation {words[0]}"
+
+    def _dog(self, words: list[str], now: float) -> str:
+        scene = self.scene
+        if isinstance(scene, ChargerScene):
+            watchdog = scene.world.interlock.watchdog
+        else:
+            watchdog = scene.watchdog
+        states = {"ok": None, "welded": True, "dead": False}
+        if len(words) == 1 and words[0] in states:
+            watchdog.stuck = states[words[0]]
+        else:
+            watchdog.opens_s = _number(words, 0.001, 60.0)
+        scene.world.interlock.touch()
+        return f"watchdog {words[0]}"
 
 
 def _nothing(words: list[str]) -> None:
@@ -234,6 +249,7 @@ class _Vehicle:
         self.commands = {
             "duty": Command("PERCENT|steady|off [HZ]", "what the charger drives", self._duty),
             "pp": Command("OHM", "the plug's resistor", self._pp),
+            "dc": Command("V [A]|off", "what the charger's output carries", self._dc),
             "weld": Command("on|off", "contactors stay closed once they are", self._weld),
             "stuck": Command("on|off", "contactors do not close", self._stuck),
             "status": Command("", "what there is now", self._status),
@@ -247,6 +263,15 @@ class _Vehicle:
             percent = _number([word.removesuffix("%") for word in words[:1]], 0.0, 100.0)
         self._scene.set_duty(percent / 100.0, to_ns(now), hertz)
         return f"duty {percent:g} %"
+
+    def _dc(self, words: list[str], now: float) -> str:
+        if words == ["off"]:
+            self._scene.set_charger_output(0.0, 0.0, now)
+            return "charger's output off"
+        voltage_v = _number(words[:1], 1.0, 1000.0)
+        current_a = _number(words[1:], 0.0, 500.0) if len(words) > 1 else 1.0
+        self._scene.set_charger_output(voltage_v, current_a, now)
+        return f"charger's output {voltage_v:g} V, {current_a:g} A"
 
     def _pp(self, words: list[str], now: float) -> str:
         self._scene.plug_ohm = _number(words, 0.0, 1e6)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 CLIENTS = 250
 UNREAD_PAUSE, UNREAD_LIMIT = 64 * 1024, 1024 * 1024
 """Unread bytes of a client: from the first on it is not heard, at the second it is dropped."""
+KERNEL_BUFFER = 128 * 1024
+"""Of what a client has not read the kernel keeps no more than this; the rest is counted here."""
 CHUNK = 16 * 1024
 ACCEPT_AGAIN_S = 0.5
 
@@ -104,6 +106,7 @@ class Server:
             return
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
         self._count += 1
         client = _Client(self._count, sock)
         self._clients[client.number] = client

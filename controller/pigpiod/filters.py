@@ -24,8 +24,9 @@ class GlitchFilter:
         self._since = at
 
     def put(self, at: int, level: int) -> list[Edge]:
-        """Take one change; returns what is to be reported up to it."""
-        found = self.expire(at)
+        """Take one change; returns what is to be reported before it."""
+        # The sample at which it would have been steady is this one, and shows another level.
+        found = self.expire(at) if at - self._since > self._steady else []
         self._last, self._since = level, at
         return found
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 REPORT_NS = 1_000_000
 """Between two looks at the samples."""
+BUFFER_NS = 120_000_000
+"""Samples are kept for so long, as in the original's buffer; a look that comes later has lost some.
+Without a bound, a machine that is too slow for what is watched would fall behind more and more."""
 KEEP_ALIVE_NS = 60 * NS
 HIGHEST_TIMEOUT_MS = 60_000
 HIGHEST_STEADY_US = 300_000
@@ -78,6 +81,8 @@ class Notifier:
         self._watched = 0
         self._reported = 0
         """Levels of the watched pins, as filtered."""
+        self._seen = 0
+        """The same before the filters."""
         self._levels = 0
         """All levels at the last look."""
         self._sampled_at = 0
@@ -169,7 +174,7 @@ class Notifier:
             return Status.BAD_USER_GPIO
         if steady_us > HIGHEST_STEADY_US:
             return Status.BAD_FILTER
-        self._filters.setdefault(gpio, PinFilter()).steady_glitch = steady_us * 1000
+        self._filters.setdefault(gpio, PinFilter()).steady_glitch = _in_samples(steady_us)
         self._restart_filter(gpio, at)
         return 0
 
@@ -254,7 +259,9 @@ class Notifier:
         new = watched & ~self._watched
         self._watched = watched
         self._pins.watch(watched)
-        self._reported = self._reported & watched & ~new | self._pins.levels(at) & new
+        levels = self._pins.levels(at)
+        self._reported = self._reported & watched & ~new | levels & new
+        self._seen = self._seen & watched & ~new | levels & new
         for gpio in _bits(new):
             if gpio in self._filters:
                 self._restart_filter(gpio, at)
@@ -269,9 +276,18 @@ class Notifier:
     def _changes(self, sample: int) -> list[tuple[int, int, int]]:
         """(time, GPIO, level) of all watched pins since the last look, in order."""
         found: list[tuple[int, int, int]] = []
+        kept_from = sample - BUFFER_NS
+        has_lost = self._sampled_at < kept_from
+        after = kept_from if has_lost else self._sampled_at
         for gpio in _bits(self._watched):
             pin_filter = self._filters.get(gpio)
-            edges = self._pins.look(gpio, self._sampled_at, sample)
+            edges = self._pins.look(gpio, after, sample)
+            if has_lost:
+                level = self._pins.read(gpio, after)
+                if level != self._seen >> gpio & 1:
+                    edges.insert(0, (after, level))
+            if edges:
+                self._seen = self._seen & ~(1 << gpio) | edges[-1][1] << gpio
             if pin_filter is not None and pin_filter.is_set:
                 edges = pin_filter.put(edges, sample)
             found += [(when, gpio, level) for when, level in edges]
@@ -321,6 +337,11 @@ class Notifier:
         sequence = handle.sequence
         handle.sequence = sequence + 1 & 0xFFFF
         return REPORT.pack(sequence, flags, self.tick(at), levels)
+
+
+def _in_samples(micros: int) -> int:
+    """Microseconds as nanoseconds of whole samples, rounded up."""
+    return -(-micros * 1000 // SAMPLE_NS) * SAMPLE_NS
 
 
 def _bits(word: int) -> Iterator[int]:

@@ -86,6 +86,7 @@ class Pins:
         self._live: set[int] = set()
         """Pins whose line is not steady; the levels of the others are in `_steady`."""
         self._revision = -1
+        self._looked_at = -1
         for gpio, pin in enumerate(self.pins):
             circuit.drive(gpio, None, pin.pull, 0)
         self.refresh(0)
@@ -120,6 +121,7 @@ class Pins:
 
     def looked(self, at: int) -> None:
         """Forget what lines carried before `at`."""
+        self._looked_at = at
         for gpio in tuple(self._live):
             pin = self.pins[gpio]
             settled = pin.line.settled(at)
@@ -193,7 +195,8 @@ class Pins:
             return
         pin.carried = line
         if self._watched >> gpio & 1:
-            line = _joined(pin.line, at, line)
+            # What happens at the instant of a look comes after it.
+            line = _joined(pin.line, max(at, self._looked_at + 1), line)
         self._put(gpio, line)
         self.changed = True
 

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 
 from controller.cp import limits, proximity
 from controller.cp.sim import Diode
+from controller.cp.sim_front_end import BLED, Parts
 from controller.pigpiod.courses import LOW, NS, Course, pulses
 from controller.pigpiod.scene import Scene
 from controller.power.sim_interlock import SimWatchdog
+from controller.signals import SetOutput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.board import Side
-    from controller.cp.sim_front_end import Parts
     from controller.pigpiod.scene import Rng
+    from controller.signals import Output
     from controller.sim import World
 
 PLUG_OHM = 1500.0
@@ -36,7 +38,7 @@ class VehicleScene(Scene):
         world: World,
         rng: Rng,
         *,
-        parts: Parts | None = None,
+        parts: Parts = BLED,
     ) -> None:
         self.world = world
         self.watchdog = SimWatchdog()
@@ -90,6 +92,24 @@ class VehicleScene(Scene):
         self.put_course("pilot_edges", self.comparator() if self._is_seen else LOW)
         self.front.ripple = self.pilot.plugged
         self._tell_changes(now, chain_closed)
+
+    # --- what is not on the board ---------------------------------------------------------------
+
+    def site_signals(self, now: float) -> list[Output]:
+        """Tell of battery and inlet, for who has no driver of a real one."""
+        self.world.circuit.advance(now)
+        return [self.world.vehicle.read(now)]
+
+    def carry_out(self, command: Output, now: float) -> None:
+        """Take nothing: a battery has no orders."""
+
+    def set_charger_output(self, voltage_v: float, current_a: float, now: float) -> None:
+        """Let the charger's DC output carry this; 0 V: off, its contactors open."""
+        world, on = self.world, voltage_v > 0.0
+        world.circuit.advance(now)
+        world.evse_contactors.set_closed(on)
+        world.circuit.setpoint = SetOutput(voltage_v, current_a, on)
+        world.circuit.self_off_s = inf  # its charger goes on talking to it
 
     @property
     def _is_seen(self) -> bool:

@@ -63,7 +63,7 @@ class Bench:
         self.watchdog = rig.output("watchdog")
         self.ever_closed = False
         monkeypatch.setattr(
-            driver_bench, "PigpioEdges", lambda link, gpio, inverted: self.comparator
+            driver_bench, "PigpioEdges", lambda link, gpio, clock, inverted: self.comparator
         )
         self.pause, rig.time.pause = rig.time.pause, self.follow  # type: ignore[method-assign]
 

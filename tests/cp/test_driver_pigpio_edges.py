@@ -31,7 +31,7 @@ class Bench:
     def __init__(self, server: Served) -> None:
         self.server = server
         self.link = PigpioLink(f"127.0.0.1:{server.port}", timeout_s=WAIT_S)
-        self.edges = PigpioEdges(self.link, GPIO)
+        self.edges = PigpioEdges(self.link, GPIO, CLOCK.now)
         self.heard_at = -inf
 
     def until(self, done: Callable[[Timing], bool]) -> Timing:
@@ -140,7 +140,7 @@ def test_a_daemon_that_is_started_again_is_set_up_again() -> None:
     assert made.edges.fileno() == -1
     with served(daemon()) as again:
         made.link = PigpioLink(f"127.0.0.1:{again.port}", timeout_s=WAIT_S)
-        made.edges = PigpioEdges(made.link, GPIO)
+        made.edges = PigpioEdges(made.link, GPIO, CLOCK.now)
         made.live()
         made.drive(0.05)
         made.until(lambda t: t.line is Line.OSCILLATING)
@@ -166,7 +166,7 @@ def test_no_handle_left(bench: Bench) -> None:
         other.sendall(REQUEST.pack(OPEN_NOTIFICATIONS, 0, 0, 0))
         other.recv(16)
         others.append(other)
-    bench.edges = PigpioEdges(bench.link, GPIO)
+    bench.edges = PigpioEdges(bench.link, GPIO, CLOCK.now)
     bench.until(lambda _: "no notification handle left" in bench.edges.problem())
     for other in others:
         other.close()
@@ -189,7 +189,7 @@ class Reports:
     """A daemon's reports, made by hand."""
 
     def __init__(self, *, inverted: bool = False) -> None:
-        self.edges = PigpioEdges(PigpioLink("127.0.0.1:8888"), GPIO, inverted=inverted)
+        self.edges = PigpioEdges(PigpioLink("127.0.0.1:8888"), GPIO, CLOCK.now, inverted=inverted)
         self.seqno = 65_530
         self.tick = 1_000_000
 
@@ -258,10 +258,24 @@ def test_reports_that_come_late_are_known_to_be_old() -> None:
     assert made.edges._heard_at == pytest.approx(on_time + 0.005, abs=1e-3)
 
 
+def test_a_period_that_is_late_dates_nothing_wrong(bench: Bench) -> None:
+    """Its `now` is from before it was held up; what it reads then is newer than that."""
+    bench.live()
+    bench.drive(0.05)
+    bench.until(lambda t: t.line is Line.OSCILLATING)
+    stale = CLOCK.now()
+    pause(0.06)
+    bench.edges.read(stale)
+    for _ in range(20):
+        pause(0.003)
+        bench.until(lambda _: True)
+    assert CLOCK.now() - bench.heard_at < 0.04
+
+
 def test_it_waits_for_nothing_while_the_link_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.socket", lambda *_: pytest.fail("opened"))
     link = PigpioLink("127.0.0.1:1")
-    edges = PigpioEdges(link, GPIO)
+    edges = PigpioEdges(link, GPIO, CLOCK.now)
     timing, heard_at = edges.read(5.0)
     assert (timing.line, heard_at) == (Line.UNKNOWN, -inf)
     assert "127.0.0.1:1" in edges.problem()

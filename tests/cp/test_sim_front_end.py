@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp, log
 
 import pytest
 
 from controller.cp import limits
 from controller.cp.sim import Diode, PilotCircuit
-from controller.cp.sim_front_end import FrontEnd, Parts
+from controller.cp.sim_front_end import BLED, FrontEnd, Parts
 from controller.pigpiod.courses import HIGH, LOW, Course, Switched, pulses
 
 MS = 1_000_000
-QUICK = Parts(charge_s=1e-9, droop_s=1e3)
+QUICK = Parts(charge_s=1e-9, droop_s=1e3, gate_s=None)
 """Nearly ideal detectors: at once, and for ever."""
 
 
@@ -59,23 +60,64 @@ def test_five_percent_is_enough_for_the_peaks(letter: str) -> None:
     )
 
 
-def test_real_detectors_stay_in_the_bands_at_any_duty() -> None:
-    bands = {
-        "A": limits.LEVEL_A_V,
-        "B": limits.LEVEL_B_V,
-        "C": limits.LEVEL_C_V,
-        "D": limits.LEVEL_D_V,
-    }
-    for letter, (lowest, highest) in bands.items():
-        for percent in (5, 10, 50, 96):
-            front = settled(circuit(letter), duty(percent / 100))
-            seen = []
-            for at in range(500 * MS, 502 * MS, 125_000):
-                front.advance(at)
-                seen.append((front.high_v, front.low_v))
-            assert min(high for high, _ in seen) > lowest
-            assert max(high for high, _ in seen) < highest
-            assert max(low for _, low in seen) < limits.NEGATIVE_PEAK_V[1]
+BANDS = {
+    "A": limits.LEVEL_A_V,
+    "B": limits.LEVEL_B_V,
+    "C": limits.LEVEL_C_V,
+    "D": limits.LEVEL_D_V,
+}
+
+
+@pytest.mark.parametrize("parts", [Parts(), BLED], ids=["gates", "diodes"])
+@pytest.mark.parametrize("letter", "ABCD")
+@pytest.mark.parametrize("percent", [5, 10, 50, 96])
+def test_real_detectors_stay_in_the_bands_at_any_instant(
+    letter: str, percent: int, parts: Parts
+) -> None:
+    front = settled(circuit(letter), duty(percent / 100), parts)
+    seen = []
+    for at in range(500 * MS, 502 * MS, 62_500):
+        front.advance(at)
+        seen.append((front.high_v, front.low_v))
+    lowest, highest = BANDS[letter]
+    assert min(high for high, _ in seen) > lowest
+    assert max(high for high, _ in seen) < highest
+    assert min(low for _, low in seen) > limits.NEGATIVE_PEAK_V[0]
+    assert max(low for _, low in seen) < limits.NEGATIVE_PEAK_V[1]
+    if parts.gate_s is not None:  # hw_docs/cp_frontend.md: A 11.97, B 8.97, C 6.01, D 2.97 V
+        assert seen[0][0] == pytest.approx({"A": 12, "B": 9, "C": 6, "D": 2.95}[letter], abs=0.06)
+        assert max(high for high, _ in seen) - min(high for high, _ in seen) < 0.05
+
+
+@pytest.mark.parametrize(("before", "after"), [("B", "C"), ("C", "B"), ("B", "A"), ("C", "A")])
+def test_gates_follow_a_change_within_three_cycles_either_way(before: str, after: str) -> None:
+    pilot = circuit(before)
+    front = settled(pilot, duty(0.05))
+    then = circuit(after)
+    pilot.plugged, pilot.s2_closed = then.plugged, then.s2_closed
+    front.advance(503 * MS)
+    assert front.high_v == pytest.approx(settled(then, duty(0.05)).high_v, abs=0.2)
+
+
+def test_without_edges_both_gates_open() -> None:
+    front = settled(circuit("B"), duty(0.05))
+    front.set_drive(LOW, 500 * MS)
+    front.advance(502 * MS)
+    assert front.high_v > 8.0
+    front.advance(503 * MS)
+    assert front.high_v == pytest.approx(-12.0, abs=0.05)
+    front.set_drive(HIGH, 503 * MS)
+    front.advance(506 * MS)
+    assert front.low_v == pytest.approx(front.high_v, abs=0.05)
+    assert front.high_v == pytest.approx(9.0, abs=0.1)
+
+
+def test_a_shut_gate_droops() -> None:
+    front = settled(circuit("B"), duty(0.5), Parts(droop_s=0.01))
+    front.advance(500 * MS + 500_000)
+    held = front.high_v
+    front.advance(501 * MS)
+    assert front.high_v == pytest.approx(held * exp(-0.05))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +156,9 @@ def test_a_steady_pilot_shows_in_both_detectors(drive: Course | None, volts: flo
 
 
 def line_after(pilot: PilotCircuit, ns: int, drive: Course) -> float:
-    front = FrontEnd(pilot, Parts(droop_s=1e-4))  # forgets soon: nobody asks its detectors
+    front = FrontEnd(
+        pilot, Parts(droop_s=1e-4, gate_s=None)
+    )  # forgets soon: nobody asks its detectors
     front.set_drive(drive, 0)
     front.advance(500 * MS + ns)
     return front.line_v
@@ -164,7 +208,7 @@ def test_rise_and_fall_are_as_fast_as_is_asked_for(
 
 
 def test_detectors_droop_towards_the_line() -> None:
-    front = settled(circuit("B"), duty(0.5), Parts(charge_s=1e-7, droop_s=0.03))
+    front = settled(circuit("B"), duty(0.5), Parts(charge_s=1e-7, droop_s=0.03, gate_s=None))
     front.set_drive(LOW, 500 * MS + 499_999)  # the end of a pulse
     front.advance(500 * MS + 499_999 + 30 * MS)
     rest = circuit("B").rests_at(12.0, conducting=True)[0]
@@ -173,7 +217,7 @@ def test_detectors_droop_towards_the_line() -> None:
 
 def test_detectors_charge_through_their_resistor() -> None:
     """A charge time of 20 us in pulses of 50 us: one pulse is not enough, a few are."""
-    front = FrontEnd(circuit("A"), Parts(charge_s=20e-6, droop_s=0.03))
+    front = FrontEnd(circuit("A"), Parts(charge_s=20e-6, droop_s=0.03, gate_s=None))
     front.set_drive(LOW, 0)
     front.set_drive(Switched(LOW, 200 * MS, pulses(200 * MS, MS, 50_000)), 200 * MS)
     front.advance(200 * MS + 50_000)
@@ -207,7 +251,7 @@ def test_a_look_after_hours_costs_no_more_than_after_a_moment() -> None:
 
 
 def test_the_powerlines_ripple_lifts_both_peaks_by_what_the_filter_leaves() -> None:
-    parts = Parts(charge_s=1e-9, droop_s=1e3, ripple_v=1.0, ripple_hz=1e6, filter_hz=1e6)
+    parts = replace(QUICK, ripple_v=1.0, ripple_hz=1e6, filter_hz=1e6)
     assert parts.ripple_seen_v == pytest.approx(1 / 2**0.5)
     quiet, loud = settled(circuit("B"), duty(0.5), parts), FrontEnd(circuit("B"), parts)
     loud.ripple = True
@@ -243,12 +287,12 @@ def test_behind_the_vehicles_diode_there_is_the_high_phase_less_its_drop() -> No
     ):
         pilot = circuit("B")
         pilot.diode = diode
-        front = FrontEnd(pilot, at_inlet=True)
+        front = FrontEnd(pilot, BLED, at_inlet=True)
         front.set_drive(duty(0.05), 0)
         front.advance(500 * MS + 50_000)
         assert front.high_v == pytest.approx(high_v, abs=0.15)
         assert front.low_v == pytest.approx(low_v, abs=0.4)
-    unplugged = FrontEnd(circuit("A"), at_inlet=True)
+    unplugged = FrontEnd(circuit("A"), BLED, at_inlet=True)
     unplugged.set_drive(HIGH, 0)
     unplugged.advance(500 * MS)
     assert unplugged.high_v == 0.0

@@ -16,6 +16,7 @@ from tests.perf import (
     bench_exi_iso20,
     bench_exi_load,
     bench_exi_peer,
+    bench_latency,
     bench_sim,
     bench_slac,
     bench_start,
@@ -50,6 +51,7 @@ BENCHES: dict[str, Bench] = {
     "start": bench_start.bench,
     "codec": codec,
     "answer": bench_answer.bench,
+    "latency": bench_latency.bench,
     "sim": bench_sim.bench,
     "slac": bench_slac.bench,
 }

@@ -13,6 +13,7 @@ from tests.perf import (
     bench_exi,
     bench_exi_load,
     bench_exi_peer,
+    bench_latency,
     bench_sim,
     bench_slac,
     bench_start,
@@ -154,3 +155,44 @@ def test_matches_in_virtual_time() -> None:
     result.add(bench_slac.some(range(4, 6)))
     assert (result.matches, len(result.times_s)) == (6, 6)
     assert result.cpu_s > 0.0
+
+
+# --- lateness ------------------------------------------------------------------------------------
+
+HISTOGRAM = """\
+# Histogram
+000001 000000
+000010 000050
+000020 000049
+000900 000001
+# Total: 000000100
+# Max Latencies: 00900
+"""
+
+
+def test_cyclictests_histogram_is_read() -> None:
+    assert bench_latency.percentiles(HISTOGRAM) == [10.0, 20.0, 900.0, 900.0]
+    assert bench_latency.percentiles("") == []
+
+
+def test_lateness_beside_cyclictest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_latency, "SECONDS", 0.05)
+    monkeypatch.setattr(bench_latency, "ROUNDS", 1)
+    monkeypatch.setattr(bench_latency, "PERIODS_US", (2000,))
+    theirs = [10.0, 20.0, 30.0, 40.0]
+    monkeypatch.setattr(bench_latency, "measure_cyclictest", lambda period_us: theirs)
+    idle, busy = bench_latency.bench(lambda line: None)
+    for figure in (idle, busy):
+        assert figure.unit == "x p99"
+        assert figure.limit == bench_latency.RATIO
+        assert "cyclictest 10/20/30/40 us" in figure.note
+    assert "busy codec" in busy.name
+
+
+def test_lateness_without_cyclictest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert bench_latency.measure_cyclictest(1000) == []
+    figure = bench_latency.figure("x", [1.0, 2.0, 3.0, 4.0], [], ["no SCHED_FIFO"])
+    assert figure.limit is None
+    assert "no cyclictest (apt: rt-tests)" in figure.line()
+    assert "no SCHED_FIFO" in figure.line()

@@ -262,6 +262,24 @@ def test_the_chain_needs_the_watchdogs_edges() -> None:
     assert not bench.reads("chain_closed")
 
 
+def test_the_watchdog_can_be_broken_and_made_patient() -> None:
+    for bench in (charger(), vehicle()):
+        bench.do("watchdog welded")
+        assert bench.reads("chain_closed")
+        bench.do("watchdog dead")
+        bench.toggling = True
+        bench.run(0.1)
+        assert not bench.reads("chain_closed")
+        bench.do("watchdog ok")
+        bench.do("watchdog 0.5")
+        bench.run(0.1)
+        bench.toggling = False
+        bench.run(0.4)
+        assert bench.reads("chain_closed")
+        bench.run(0.2)
+        assert not bench.reads("chain_closed")
+
+
 def test_pwm_on_the_watchdogs_pin_counts_as_edges_and_a_level_does_not() -> None:
     bench = charger()
     bench.ask("PFS", 4, 100)
@@ -510,7 +528,9 @@ def test_what_is_not_understood_changes_nothing_and_says_what_is_allowed(
     assert str(raised.value).startswith(text)
 
 
-@pytest.mark.parametrize("line", ["duty", "duty 101", "duty 5 1", "pp x", "s2 on"])
+@pytest.mark.parametrize(
+    "line", ["duty", "duty 101", "duty 5 1", "pp x", "s2 on", "dc", "dc 0", "dc 400 x"]
+)
 def test_the_vehicles_words_are_checked_too(line: str) -> None:
     with pytest.raises(WrongCommandError):
         vehicle().do(line)

@@ -154,8 +154,11 @@ def test_reports_go_to_whoever_watches_with_numbers_of_their_own(server: Served)
 def test_a_client_that_does_not_read_is_dropped(
     server: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver_server, "UNREAD_LIMIT", 200_000)
-    with plug(server) as command, plug(server) as deaf:
+    monkeypatch.setattr(driver_server, "UNREAD_LIMIT", 50_000)
+    with plug(server) as command, socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.settimeout(WAIT_S)
+        deaf.connect(("127.0.0.1", server.port))
         handle = ask(deaf, "NOIB")
         ask(command, "NB", handle, 1 << 17)
         ask(command, "HP", 18, 90_000, struct.pack("<I", 500_000))

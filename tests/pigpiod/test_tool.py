@@ -182,7 +182,8 @@ def test_two_sites_cannot_serve_one_socket_and_a_dead_ones_is_taken_over(tmp_pat
     ("arguments", "text"),
     [
         (["--scene", "charger", "--wire", "18:17"], "--wire is for the scene plain"),
-        (["--scene", "vehicle", "--site", "x"], "--site is for the scene charger"),
+        (["--site", "x"], "--site is for the scenes charger and vehicle"),
+        (["--scene", "vehicle", "--site", "/dev/null/x"], "the socket of the power modules"),
         (["--do", "plug"], "--do is for the scenes charger and vehicle"),
         (["--scene", "charger", "--board", "/no/such"], "/no/such"),
         (["--scene", "charger", "--charger", "/no/such"], "/no/such"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.communication import Communication
-from controller.realtime import AGE_STEP_S, HEARTBEAT_TIMEOUT_S
+from controller.realtime_base import AGE_STEP_S, HEARTBEAT_TIMEOUT_S
 from controller.signals import Heartbeat
 from controller.sim import SIDES, SimWorld
 from controller.sim_nodes import BEAT_S, Silence

@@ -83,7 +83,7 @@ def test_plugging_in_with_the_button_held_down() -> None:
     world.run(1.0)
     world.world.plug()
     world.run(3.0)
-    assert seen == ["waiting for digital communication"]
+    assert seen == ["waiting for the charger"]
     pilot.proximity_ohm = 150.0
     world.world.on_change()
     world.run(4.0)

@@ -126,7 +126,7 @@ def test_stop_with_nothing_plugged_in_means_nothing() -> None:
 @pytest.mark.parametrize(
     ("side", "state", "ends_s"),
     [
-        ("pev", "pev station waiting for digital communication", 0.01),
+        ("pev", "pev station waiting for the charger", 0.01),
         ("pev", "pev station matching", 0.01),
         ("pev", "pev station joining", 0.01),
         ("pev", "pev station looking", 0.01),
@@ -177,7 +177,7 @@ def test_vehicle_waits_again_when_the_charger_withdraws_its_pilot() -> None:
     entered = stations(world, "pev")
     emergency(world)
     advance(world, 0.1)
-    assert entered == ["waiting for digital communication"]
+    assert entered == ["waiting for the charger"]
 
 
 def test_welded_charger_is_out_of_service_until_someone_looked() -> None:

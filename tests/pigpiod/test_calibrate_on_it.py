@@ -1,0 +1,91 @@
+"""`ccs-pilot calibrate` on the simulated daemon: a real socket, a simulated board."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from controller import hardware as hardware_module
+from controller.calibrate import OK, Switched, calibrate
+from controller.config import ChargerConfig, HardwareSection
+from controller.cp import calibration
+from controller.hardware import RealTime
+from controller.loop import pause
+from controller.pigpio_link import PigpioLink
+from tests.pigpiod.test_tool import running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from controller.cp.calibration import Load
+
+LOADS = {
+    "open": ["short off", "unplug"],
+    "b": ["plug", "s2 off"],
+    "c": ["s2 on", "ventilation off"],
+    "d": ["ventilation on"],
+    "short": ["short 1"],
+    "low": ["short off", "s2 off", "unplug"],
+    "pulses": [],
+}
+"""What a person types at the simulated board for each load."""
+
+
+class Console(Switched):
+    """Connects the loads by the simulated daemon's standard input."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        super().__init__("console")
+        self._process = process
+
+    def connect(self, step: Load, expected_v: float) -> float:
+        assert self._process.stdin is not None
+        self._process.stdin.writelines(f"{line}\n" for line in LOADS[step.name])
+        self._process.stdin.flush()
+        pause(0.3)  # the other process has to read them
+        return expected_v
+
+
+@pytest.mark.parametrize("adc", ["ads1115", "mcp3208"])
+def test_it_finds_next_to_nothing_to_correct(
+    tmp_path: Path, adc: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The simulated board has the figures of the pin map; its detectors droop between pulses."""
+    monkeypatch.setattr(hardware_module, "PigpioLink", lambda address: PigpioLink(address, 1.0))
+    with running("--scene", "charger", "--do", "diode shorted", "--site", str(tmp_path / "s")) as (
+        process,
+        port,
+        _,
+    ):
+        config = ChargerConfig(
+            hardware=HardwareSection(pigpiod=f"127.0.0.1:{port}", adc=adc, adc_bus="pigpio")
+        )
+        path = tmp_path / "calibration.toml"
+        assert calibrate(config, path, Console(process), RealTime()) == OK
+    found = calibration.load(path, adc)
+    for correction in (found.high, found.low):
+        assert correction.gain == pytest.approx(1.0, abs=0.01)
+        assert correction.offset_v == pytest.approx(0.0, abs=0.1)
+
+
+def test_from_the_command_line_with_a_program_that_connects_nothing(tmp_path: Path) -> None:
+    """The second load is not there: refused, and no file."""
+    with running("--scene", "charger", "--site", str(tmp_path / "s")) as (_, port, _):
+        charger = tmp_path / "charger.toml"
+        charger.write_text(f'[hardware]\npigpiod = "127.0.0.1:{port}"\nadc_bus = "pigpio"\n')
+        words = ["calibrate", "--charger", str(charger), "--out", str(tmp_path / "cal.toml")]
+        done = subprocess.run(
+            [sys.executable, "-m", "controller.main", *words, "--yes", "--switch", "true"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+    assert done.returncode == 1, done.stderr
+    assert "b: expected about +8.79 V with 2.74 kOhm" in done.stderr
+    assert "no file was written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "cal.toml").exists()
