@@ -30,6 +30,7 @@ from controller.port import MidPeriod
 from controller.realtime_pev import PevRealtime
 from controller.recorder import CYCLIC, Backlog, Recorder
 from controller.signals import (
+    InletPilotChanged,
     InterlockReport,
     InterlockTested,
     LoopReport,
@@ -273,6 +274,9 @@ class RealtimeService:
             self._journal.say(now, text, NOTICE if output.ok else ERROR)
         elif isinstance(output, PilotChanged):
             self._journal.say(now, f"pilot {output.state.value}", NOTICE)
+        elif isinstance(output, InletPilotChanged):
+            text = f"inlet {'plugged' if output.plugged else 'empty'}, duty {output.duty:.0%}"
+            self._journal.say(now, f"{text}{': ' * bool(output.fault)}{output.fault}", NOTICE)
 
     def _say_fault(self, latched: str, now: float) -> None:
         """Tell a latched fault once; a report comes with each change of any other reason, too."""

@@ -464,3 +464,18 @@ def test_the_vehicles_half_runs_the_same_way(tmp_path: Path) -> None:
     rig.service.run()
     assert rig.hardware.calls[-1] == "make_safe"
     rig.close()
+
+
+def test_the_journal_tells_of_the_vehicles_inlet(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, "pev")
+    rig.world.pilot.duty = 0.05
+    rig.world.plug()
+    rig.run(0.2)
+    assert "inlet plugged, duty 5%" in rig.said
+    rig.world.pilot.proximity_ohm = 5.0
+    rig.run(0.2)
+    assert "inlet plugged, duty 5%: proximity (PP): 5 Ohm is no CCS2 plug" in rig.said
+    rig.world.unplug()
+    rig.run(0.2)
+    assert "inlet empty, duty 0%" in rig.said
+    rig.close()

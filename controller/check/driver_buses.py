@@ -30,7 +30,7 @@ NESTED = 0x3FFF
 
 I2C_ADDRESSES = range(0x08, 0x78)
 """The others are reserved (I2C specification, table 4)."""
-HEADER_BUSES = ("i2c_arm", "bcm2835 (i2c@", "Synopsys DesignWare", "1f00074000.i2c", "I2C stub")
+HEADER_BUSES = ("i2c_arm", "bcm2835 (i2c@", "Synopsys DesignWare", "1f00074000.i2c", "SMBus stub")
 GPIO_CHIP_INFO, GPIO_LINE_INFO = 0x8044B401, 0xC100B405
 """ioctls of /dev/gpiochipN (linux/gpio.h, version 2)."""
 LINE_INFO = struct.Struct("=32s32sIIQ")

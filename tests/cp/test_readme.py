@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from controller.cp import edges, limits, proximity, timing
+from controller.cp.sequences import AC_SEQUENCES, Sequence
+from controller.interlock_rules import HOLDING_FAULTS
+from controller.realtime_base import HEARTBEAT_TIMEOUT_S
+from controller.signals import PilotFault
 
 README = (Path(__file__).parents[2] / "controller" / "cp" / "README.md").read_text("utf-8")
 
@@ -49,10 +53,38 @@ def test_levels(letter: str, band: tuple[float, float]) -> None:
         f"S2 closed for {timing.WAKE_C_S * 1000:g} ms",
         f"`[car] wake_charger = true`, {timing.WAKE_AFTER_S:g} s after",
         f"without samples | {timing.INLET_STALE_S * 1000:g} ms",
+        f"above {limits.F_LOST_V:g} V |",
+        f"above {limits.RANGE_V[1]:g} V, below {limits.RANGE_V[0]:g} V",
+        f"sum within {limits.MIRROR_V:g} V",
+        f"first\n{timing.START_SETTLE_S * 1000:g} ms, and for {timing.DIODE_SETTLE_S * 1000:g} ms",
+        f"but {timing.DUTY_CHANGE_S:g} s after the last start",
+        f"{timing.DUTY_CHANGE_S:g} s after the last change",
+        f"after {timing.T_STEP_X1_S:g} s (T_step_X1)",
+        f"after {timing.T_STEP_EF_S:g} s (T_step_EF)",
+        f"oscillator {timing.T_HOLD_X1_S * 1000:g} ms later",
+        f"{timing.BCB_SHORTEST_S * 1000:g} to {timing.BCB_LONGEST_S * 1000:g} ms between two B",
+        f"within {timing.BCB_SERIES_S:g} s",
+        f"C has lasted {timing.BCB_LONGEST_S * 1000:g} ms",
+        f"| {HEARTBEAT_TIMEOUT_S * 1000:g} ms with something closed",
+        f"| {timing.PILOT_SILENCE_S * 1000:g} ms with nothing closed",
+        f"| {timing.ABSENT_S:g} s | F,",
     ],
 )
 def test_figures(text: str) -> None:
     assert text in README
+
+
+@pytest.mark.parametrize("row", AC_SEQUENCES, ids=lambda row: row.number)
+def test_sequences(row: Sequence) -> None:
+    assert f"| {row.number} | {row.what} | {row.limit_s:g} s |" in README
+
+
+def test_every_fault_has_its_line() -> None:
+    section = README.split("## What is wrong with a pilot")[1].split("##")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == len(set(PilotFault)) - 1
+    holding = [row for row in rows if "holds" in row.split("|")[3]]
+    assert len(holding) == len(HOLDING_FAULTS)
 
 
 @pytest.mark.parametrize("connector", list(proximity.Connector))
