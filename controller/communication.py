@@ -79,6 +79,9 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 0.02
 """Three heartbeats fit into realtime's patience of 60 ms, so two may be lost or late."""
 
+ROUNDING_S = 1e-6
+"""A beat may be this much early: a clock with steps of 20 ms must not miss one by a rounding."""
+
 REALTIME_GONE = InterlockReport(
     close_contactors=False,
     energise=False,
@@ -215,7 +218,7 @@ class Communication:
         if phase is not self._phase or now >= self.heartbeat_at:
             self._phase = phase
             self._sequence += 1
-            self.heartbeat_at = now + self.heartbeat_s
+            self.heartbeat_at = now + self.heartbeat_s - ROUNDING_S
             out.insert(0, Heartbeat(self._sequence, phase, now))
         return out
 
@@ -233,9 +236,7 @@ class EvseCommunication(Communication):
         port: int,
         rng: Callable[[int], bytes],
     ) -> None:
-        self.with_v2g = config.charger.mode == "dc"
-        talks = self.with_v2g or config.ac.digital_first
-        self.with_modem = talks and config.plc.modem != "none"
+        self.with_v2g, self.with_modem = config.uses_v2g, config.uses_modem
         if self.with_v2g:
             self.station = EvseStation(slac=self.with_modem)
         else:
@@ -279,7 +280,7 @@ class PevCommunication(Communication):
     """The vehicle's."""
 
     def __init__(self, config: CarConfig, mac: bytes, rng: Callable[[int], bytes]) -> None:
-        self.with_modem = config.plc.modem != "none" and config.car.digital
+        self.with_modem = config.uses_modem
         self.station = PevStation(
             slac=self.with_modem,
             digital=config.car.digital,

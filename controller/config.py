@@ -334,6 +334,16 @@ class ChargerConfig:
     hardware: HardwareSection = field(default_factory=HardwareSection)
     site: SiteSection = field(default_factory=SiteSection)
 
+    @property
+    def uses_v2g(self) -> bool:
+        """Whether there are sessions by network: not for AC by IEC 61851-1."""
+        return self.charger.mode == "dc"
+
+    @property
+    def uses_modem(self) -> bool:
+        """Whether the powerline modem takes part: for AC only where 5 % come first."""
+        return self.plc.modem != "none" and (self.uses_v2g or self.ac.digital_first)
+
 
 # --- car ---------------------------------------------------------------------------------------
 
@@ -417,6 +427,11 @@ class CarConfig:
     slac: CarSlacSection = field(default_factory=CarSlacSection)
     realtime: RealtimeSection = field(default_factory=RealtimeSection)
     hardware: CarHardwareSection = field(default_factory=CarHardwareSection)
+
+    @property
+    def uses_modem(self) -> bool:
+        """Whether the powerline modem takes part: an AC-only car has none."""
+        return self.plc.modem != "none" and self.car.digital
 
     def with_target(self, soc_percent: float) -> CarConfig:
         """Return the same car with another target state of charge."""

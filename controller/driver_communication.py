@@ -46,7 +46,7 @@ class Sockets:
         loop: Loop,
         core: Communication,
         realtime: Channel | None,
-        sdp: DatagramSocket,
+        sdp: DatagramSocket | None,
         *,
         link: FrameLink | None = None,
         listener: Listener | None = None,
@@ -77,7 +77,8 @@ class Sockets:
         loop.add(self.node)
         if realtime is not None:
             self.attach(realtime)
-        loop.watch(sdp.fileno(), self._datagram)
+        if sdp is not None:
+            loop.watch(sdp.fileno(), self._datagram)
         if link is not None:
             loop.watch(link.fileno(), self._frames)
         if listener is not None:
@@ -130,11 +131,12 @@ class Sockets:
 
     def _send_datagram(self, output: SendDatagram, now: float) -> None:
         with self._frames_may_be_lost(now):
-            self._sdp.send(output.data, output.to)
+            if self._sdp is not None:
+                self._sdp.send(output.data, output.to)
 
     def _datagram(self, now: float) -> None:
         with self._frames_may_be_lost(now):
-            while (received := self._sdp.receive()) is not None:
+            while self._sdp is not None and (received := self._sdp.receive()) is not None:
                 self._feed(DatagramReceived(*received), now)
 
     @contextmanager

@@ -52,6 +52,8 @@ def open_charger(
     config: ChargerConfig, place: Place, realtime: ipc.Channel | None
 ) -> tuple[EvseCommunication, Sockets]:
     """Make the charger's talking half and all its sockets. Raises PortError."""
+    if not config.uses_v2g:
+        return _open_ac_charger(config, place, realtime)
     address = _own_address(place.interface)
     listener = driver_net.listen(place.interface, address)
     sdp = driver_net.open_sdp_server(place.interface, place.sdp_port)
@@ -63,6 +65,23 @@ def open_charger(
         sdp,
         link=place.link,
         listener=listener,
+        name="evse.communication",
+        record=place.record,
+    )
+    return core, sockets
+
+
+def _open_ac_charger(
+    config: ChargerConfig, place: Place, realtime: ipc.Channel | None
+) -> tuple[EvseCommunication, Sockets]:
+    """Make the talking half of a charger without V2G: nothing of IP is needed, nor listened to."""
+    core = EvseCommunication(config, place.mac, bytes(16), 0, secrets.token_bytes)
+    sockets = Sockets(
+        place.loop,
+        core,
+        realtime,
+        None,
+        link=place.link,
         name="evse.communication",
         record=place.record,
     )
@@ -91,7 +110,7 @@ def open_vehicle(
 def evse_communication(site: Site, args: argparse.Namespace) -> None:
     """Run the charger's talking half."""
     config = load(ChargerConfig, args.config)
-    place = _place(site, args, "evse", modem=config.plc.modem != "none")
+    place = _place(site, args, "evse", modem=config.uses_modem)
     core, sockets = open_charger(config, place, ipc.Channel.from_fd(args.ipc_fd))
     _obey(site, sockets, core)
 
@@ -101,7 +120,7 @@ def pev(site: Site, args: argparse.Namespace) -> None:
     config = load(CarConfig, args.config)
     if args.target_soc is not None:
         config = config.with_target(args.target_soc)
-    place = _place(site, args, "pev", modem=config.plc.modem != "none")
+    place = _place(site, args, "pev", modem=config.uses_modem)
     near, far = ipc.pair()
     core, sockets = open_vehicle(config, place, ipc.Channel(near))
     period_s = config.realtime.period_s

@@ -94,10 +94,10 @@ def serve_communication(
     with contextlib.ExitStack() as resources:
         resources.callback(loop.close)
         resources.callback(notifier.close)
-        where = _interface(interface, modem=config.plc.modem != "none")
+        where = _interface(interface, modem=config.uses_modem)
         link, mac = (None, LOOPBACK_MACS[side])
         if where is not None:
-            link, mac = open_link(where, modem=config.plc.modem != "none")
+            link, mac = open_link(where, modem=config.uses_modem)
         header = {"program": "ccs-pilot", "version": __version__, "side": side}
         traces = SessionTraces(folder, header, say)
         resources.callback(traces.close)

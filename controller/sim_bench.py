@@ -11,6 +11,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from controller.cp.current import current_of_duty_a
 from controller.power.sim_battery import SimBattery
 from controller.signals import (
     DUTY_DIGITAL,
@@ -21,6 +22,7 @@ from controller.signals import (
     OpenContactors,
     Output,
     Phase,
+    SetDuty,
     SetOutput,
     V2gPhaseChanged,
     VehicleReported,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 RELEASE_S = 0.3
 """A stand-in car opens S2 this long after the charge: welding detection needs state B."""
+DRAW_AFTER_S = 1.0
+"""A stand-in car at an AC charger closes S2 this long after a current was offered."""
 BELOW_TARGET_V = 5.0
 """A stand-in battery is this much below the voltage asked for in pre-charge: current can flow."""
 CLOSE_WITHIN_V = 20.0
@@ -48,6 +52,21 @@ class CarBench(World):
         super().__init__(charger, car, seed)
         self._phase = Phase.IDLE
         self._release_at = inf
+        self._draw_at = inf
+
+    def carry_out(self, side: str, output: Output, now: float) -> None:
+        """Do what the charger commands; at an AC charger the stand-in car reads the pilot."""
+        super().carry_out(side, output, now)
+        if self.ac is not None and isinstance(output, SetDuty):
+            self._draw_at = now + DRAW_AFTER_S if current_of_duty_a(output.duty) else inf
+            if self._draw_at == inf:
+                self._draw(0.0, now)
+            elif self.ac.limit_a:
+                self._draw(current_of_duty_a(output.duty), now)
+
+    def _draw(self, current_a: float, now: float) -> None:
+        self._limit_onboard(current_a, now)
+        self._switch_s2(closed=current_a > 0.0)
 
     def observe(self, node: str, item: Output, now: float) -> None:
         """Follow the session."""
@@ -69,6 +88,9 @@ class CarBench(World):
         if now >= self._release_at:
             self._release_at = inf
             self._switch_s2(closed=False)
+        if now >= self._draw_at and self.pilot.plugged:
+            self._draw_at = inf
+            self._draw(current_of_duty_a(self.pilot.duty), now)
         super().advance(now)
         circuit = self.circuit
         if self._phase in CONTACT_PHASES and not circuit.inlet_contactors.commanded:

@@ -56,10 +56,12 @@ class Sim:
         soc: float = 79.95,
         speed: float = 1000,
         link: str = "loopback",
+        charger: str = "",
+        car: str = "",
     ) -> None:
         folder.mkdir(exist_ok=True)
-        (folder / "charger.toml").write_text(CHARGER)
-        (folder / "car.toml").write_text(CAR.format(soc=soc))
+        (folder / "charger.toml").write_text(CHARGER + charger)
+        (folder / "car.toml").write_text(CAR.format(soc=soc) + car)
         self.out = folder / "session"
         words = ["sim", "--plain", "--link", link, "--speed", f"{speed:g}", "--out", str(self.out)]
         words += ["--car", str(folder / "car.toml"), "--charger", str(folder / "charger.toml")]

@@ -104,6 +104,18 @@ def test_two_lost_beats_are_borne() -> None:
     assert 3 * HEARTBEAT_S <= HEARTBEAT_TIMEOUT_S
 
 
+@pytest.mark.parametrize("step_s", [HEARTBEAT_S, HEARTBEAT_S / 4])
+def test_a_clock_in_steps_misses_no_beat(step_s: float) -> None:
+    """The sums of such steps are rounded: now a bit above the multiple of 20 ms, now below."""
+    core = charger()
+    at = [
+        step * step_s
+        for step in range(int(20.0 / step_s))
+        if beats(core.handle_timer(step * step_s))
+    ]
+    assert max(b - a for a, b in itertools.pairwise(at)) <= HEARTBEAT_S + 1e-9
+
+
 def test_it_does_not_beat_more_often_than_it_must() -> None:
     core = charger()
     core.handle_timer(0.0)

@@ -218,6 +218,33 @@ def test_ac_at_the_bounds_of_its_cable(text: str) -> None:
     assert parse(ChargerConfig, f"[ac]\n{text}", "my.toml").ac.maximum_current_a > 0
 
 
+@pytest.mark.parametrize(
+    ("text", "modem", "v2g"),
+    [
+        ("", True, True),
+        ('[plc]\nmodem = "none"\n', False, True),
+        ('[charger]\nmode = "ac"\n', False, False),
+        ('[charger]\nmode = "ac"\n[ac]\ndigital_first = true\n', True, False),
+        (
+            '[charger]\nmode = "ac"\n[ac]\ndigital_first = true\n[plc]\nmodem = "none"\n',
+            False,
+            False,
+        ),
+    ],
+)
+def test_what_takes_part(text: str, modem: bool, v2g: bool) -> None:
+    config = parse(ChargerConfig, text, "my.toml")
+    assert (config.uses_modem, config.uses_v2g) == (modem, v2g)
+
+
+@pytest.mark.parametrize(
+    ("text", "modem"),
+    [("", True), ("[car]\ndigital = false\n", False), ('[plc]\nmodem = "none"\n', False)],
+)
+def test_the_modem_of_a_car(text: str, modem: bool) -> None:
+    assert parse(CarConfig, text, "my.toml").uses_modem is modem
+
+
 def test_a_charger_is_dc_by_default() -> None:
     assert ChargerConfig().charger.mode == "dc"
 

@@ -6,18 +6,25 @@ import dataclasses
 
 import pytest
 
-from controller.config import CarConfig, ChargerConfig
+from controller.config import CarConfig, ChargerConfig, ChargerSection
 from controller.signals import (
     DUTY_DIGITAL,
     ChargerReported,
     CloseContactors,
     MessageReceived,
     Phase,
+    SetDuty,
     SetOutput,
     V2gPhaseChanged,
     VehicleReported,
 )
-from controller.sim_bench import BELOW_TARGET_V, RELEASE_S, CarBench, ChargerBench
+from controller.sim_bench import (
+    BELOW_TARGET_V,
+    DRAW_AFTER_S,
+    RELEASE_S,
+    CarBench,
+    ChargerBench,
+)
 
 
 def car_bench() -> CarBench:
@@ -42,6 +49,53 @@ def run(world: CarBench | ChargerBench, start: float, end: float) -> None:
 
 def enter(world: CarBench | ChargerBench, phase: Phase, now: float) -> None:
     world.observe("any.communication", V2gPhaseChanged(phase), now)
+
+
+# --- a stand-in car at our AC charger ------------------------------------------------------------
+
+
+def ac_bench() -> CarBench:
+    world = CarBench(ChargerConfig(charger=ChargerSection(mode="ac")), CarConfig())
+    world.interlock.fitted = False  # nobody toggles its watchdog here
+    world.advance(0.0)
+    world.plug()
+    return world
+
+
+def test_the_car_draws_what_the_pilot_offers() -> None:
+    world = ac_bench()
+    assert world.ac is not None
+    world.carry_out("evse", SetDuty(16 / 60), 0.0)
+    run(world, 0.0, DRAW_AFTER_S - 0.1)
+    assert not world.pilot.s2_closed
+    run(world, DRAW_AFTER_S - 0.1, DRAW_AFTER_S + 0.1)
+    assert world.pilot.s2_closed
+    assert world.ac.limit_a == pytest.approx(16.0)
+    world.carry_out("evse", CloseContactors(), 1.2)
+    run(world, 1.2, 5.0)
+    assert world.ac.current_a == pytest.approx(16.0)
+    world.carry_out("evse", SetDuty(0.1), 5.0)
+    run(world, 5.0, 6.0)
+    assert world.ac.current_a == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize("duty", [1.0, 0.0, DUTY_DIGITAL])
+def test_the_car_lets_go_when_nothing_is_offered(duty: float) -> None:
+    world = ac_bench()
+    assert world.ac is not None
+    world.carry_out("evse", SetDuty(16 / 60), 0.0)
+    run(world, 0.0, 2.0)
+    world.carry_out("evse", SetDuty(duty), 2.0)
+    assert not world.pilot.s2_closed
+    assert world.ac.limit_a == 0.0
+
+
+def test_an_unplugged_car_draws_nothing() -> None:
+    world = ac_bench()
+    world.carry_out("evse", SetDuty(16 / 60), 0.0)
+    world.unplug()
+    run(world, 0.0, 3.0)
+    assert not world.pilot.s2_closed
 
 
 # --- a stand-in car at our charger ---------------------------------------------------------------
