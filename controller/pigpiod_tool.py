@@ -45,6 +45,16 @@ examples:
   ccs-pilot pigpiod-sim --port 0                 at any port that is free (it says which)
   ccs-pilot pigpiod-sim --tick 4294000000        the 32-bit tick wraps after 0.97 s
 
+  ccs-pilot pigpiod-sim --scene charger --site /tmp/site.sock
+                                                 the charger's board: pilot, contactors, ADC, modules
+  ccs-pilot pigpiod-sim --scene vehicle --do "plug; duty 5"
+                                                 the vehicle's board at a charger that drives 5 %
+
+the scenes hear words on standard input (help lists them): plug, s2 on, emergency on, short 80,
+diode shorted, watchdog dead, wait 2, status. A charger on it, in another terminal:
+  ccs-pilot realtime --charger charger.toml      with [hardware] adc_bus = "pigpio",
+                                                 site = "/tmp/site.sock" (pigpiod: localhost:8888)
+
 then, in another terminal, any program for a real daemon:
   import pigpio
   pi = pigpio.pi("127.0.0.1", 8888)              # or PIGPIO_ADDR, PIGPIO_PORT in the environment

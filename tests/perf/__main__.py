@@ -17,6 +17,7 @@ from tests.perf import (
     bench_exi_load,
     bench_exi_peer,
     bench_latency,
+    bench_pigpiod,
     bench_sim,
     bench_slac,
     bench_start,
@@ -54,6 +55,7 @@ BENCHES: dict[str, Bench] = {
     "latency": bench_latency.bench,
     "sim": bench_sim.bench,
     "slac": bench_slac.bench,
+    "pigpiod": bench_pigpiod.bench,
 }
 
 

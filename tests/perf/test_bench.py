@@ -14,6 +14,7 @@ from tests.perf import (
     bench_exi_load,
     bench_exi_peer,
     bench_latency,
+    bench_pigpiod,
     bench_sim,
     bench_slac,
     bench_start,
@@ -196,3 +197,9 @@ def test_lateness_without_cyclictest(monkeypatch: pytest.MonkeyPatch) -> None:
     assert figure.limit is None
     assert "no cyclictest (apt: rt-tests)" in figure.line()
     assert "no SCHED_FIFO" in figure.line()
+
+
+def test_commands_and_edges_of_the_simulated_daemon() -> None:
+    command, watched = bench_pigpiod.bench(lambda line: None, commands=50, watch_s=0.3)
+    assert command.amount > 0
+    assert "edges a second" in watched.note
