@@ -46,7 +46,7 @@ examples:
   ccs-pilot pigpiod-sim --tick 4294000000        the 32-bit tick wraps after 0.97 s
 
   ccs-pilot pigpiod-sim --scene charger --site /tmp/site.sock
-                                                 the charger's board: pilot, contactors, ADC, modules
+                                                 the charger's board: pilot, ADC, contactors
   ccs-pilot pigpiod-sim --scene vehicle --do "plug; duty 5"
                                                  the vehicle's board at a charger that drives 5 %
 
