@@ -179,7 +179,14 @@ def disk(tree: Tree, folder: str) -> Disk | None:
         total=facts.f_blocks * facts.f_frsize,
         read_only=bool(facts.f_flag & os.ST_RDONLY),
         wear=wear(tree),
+        is_card=wear(tree) is None and is_on_card(tree),
     )
+
+
+def is_on_card(tree: Tree) -> bool:
+    """Ask whether the root is on an SD card (or eMMC: `wear` tells those apart)."""
+    mounts = (line.split() for line in (tree.text("proc/mounts") or "").splitlines())
+    return any(words[0].startswith("/dev/mmcblk") and words[1] == "/" for words in mounts if words)
 
 
 def wear(tree: Tree) -> int | None:

@@ -193,7 +193,9 @@ class Disk:
     total: int
     read_only: bool
     wear: int | None = None
-    """Life used, in tenths (eMMC only; SD cards do not tell)."""
+    """Life used, in tenths (eMMC only)."""
+    is_card: bool = False
+    """An SD card, which does not tell its wear."""
 
 
 def disk(facts: Disk | None) -> Finding:
@@ -209,7 +211,9 @@ def disk(facts: Disk | None) -> Finding:
         return warn("disk", told, "make room, or let traces go elsewhere (--out)")
     if facts.read_only:
         return ok("disk", f"{told}; mounted read-only, so traces need another folder (--out)")
-    wear = "" if facts.wear is None else f"; up to {facts.wear * 10} % of its life used"
+    wear = "; an SD card does not tell its wear: keep a spare" if facts.is_card else ""
+    if facts.wear is not None:
+        wear = f"; up to {facts.wear * 10} % of its life used"
     return ok("disk", f"{told}{wear}")
 
 

@@ -160,6 +160,19 @@ def test_disk(tree: Tree) -> None:
     assert found.free <= found.total
 
 
+def test_an_sd_card(tree: Tree) -> None:
+    put(tree, "proc/mounts", "/dev/mmcblk0p2 / ext4 rw 0 0\nproc /proc proc rw 0 0\n")
+    found = driver_machine.disk(tree, "")
+    assert found is not None
+    assert found.is_card
+    put(tree, driver_machine.WEAR_FILE, "0x01 0x02")
+    found = driver_machine.disk(tree, "")
+    assert found is not None
+    assert (found.is_card, found.wear) == (False, 2)
+    put(tree, "proc/mounts", "/dev/sda1 / ext4 rw 0 0\n/dev/mmcblk0p1 /boot vfat rw 0 0\n")
+    assert not driver_machine.is_on_card(tree)
+
+
 def test_who_listens(tmp_path: Path) -> None:
     path = tmp_path / "a.sock"
     tree = Tree()

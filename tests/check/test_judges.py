@@ -156,6 +156,7 @@ DISK = Disk("/", 5000 * MIB, 30_000 * MIB, read_only=False)
         ({"free": 49 * MIB}, FAIL),
         ({"free": 0}, FAIL),
         ({"wear": 1}, OK),
+        ({"is_card": True}, OK),
         ({"wear": 9}, WARN),
     ],
 )
