@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from controller.power.sim_interlock import SimWatchdog
 from controller.signals import (
     CloseContactors,
     OpenContactors,
     Output,
     SetDuty,
     SetOutput,
+    SetS2,
     StartIsolationTest,
 )
 from controller.sim import World
@@ -30,8 +32,44 @@ MEASURED_EVERY_S = 0.1
 """A quicker isolation monitor than any: tests wait for it."""
 
 
+class VehicleBoard:
+    """The wires of a vehicle unit: S2, inlet contactors, its own external watchdog."""
+
+    def __init__(self, world: World, path: Path, now: float) -> None:
+        self.world = world
+        self.wires = wiring.Wires(path, make=True)
+        self.watchdog = SimWatchdog()
+        self.is_active = False
+        """S2 or the inlet contactors are closed."""
+        self.moved_at = now
+        self._edges = 0.0
+        self._done = (False, False)
+        self.wires.put_inputs(world.pev_inputs(now))
+
+    def step(self, now: float) -> None:
+        """Let S2 and contactors follow the wires, as far as the watchdog feeds them."""
+        wires = self.wires
+        if wires.get(wiring.EDGES) != self._edges:
+            self._edges = wires.get(wiring.EDGES)
+            self.watchdog.edge(now)
+        fed = self.watchdog.is_closed(now)
+        wanted = (fed and bool(wires.get(wiring.S2)), fed and bool(wires.get(wiring.COILS)))
+        if wanted != self._done:
+            self._done = wanted
+            self.world.carry_out("pev", SetS2(wanted[0]), now)
+            command = CloseContactors() if wanted[1] else OpenContactors("wire")
+            self.world.carry_out("pev", command, now)
+        active = wanted[0] or self.world.circuit.inlet_contactors.is_closed
+        if active is not self.is_active:
+            self.is_active, self.moved_at = active, now
+        wires.put_inputs(self.world.pev_inputs(now))
+
+
 class Plant:
-    """World, interlock, and the wires of the charger."""
+    """World, interlock, and the wires of the charger (and of a vehicle unit, where there is one).
+
+    Without a vehicle unit `vehicle` is None, and the vehicle is somebody else's business.
+    """
 
     def __init__(self, charger: ChargerConfig, car: CarConfig, path: Path, now: float) -> None:
         self.world = World(charger, car)
@@ -45,6 +83,7 @@ class Plant:
         self.worst_late_s = 0.0
         self.closings = 0
         self.due = now
+        self.vehicle: VehicleBoard | None = None
         self._edges = self._tests = 0.0
         self._setpoint = SetOutput(0.0, 0.0, on=False)
         self._resend_at = now
@@ -79,6 +118,8 @@ class Plant:
             self._tests = wires.get(wiring.TESTS)
             self._do(StartIsolationTest(), now)
         self._drive_module(now)
+        if self.vehicle is not None:
+            self.vehicle.step(now)
         wires.put_inputs(world.evse_inputs(now))
         self._note(now)
 
@@ -105,3 +146,5 @@ class Plant:
 
     def close(self) -> None:
         self.wires.close()
+        if self.vehicle is not None:
+            self.vehicle.wires.close()

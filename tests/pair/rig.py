@@ -30,7 +30,7 @@ from controller.signals import (
     V2gPhaseChanged,
 )
 from controller.site_link import free_udp_port
-from tests.pair.plant import STEP_S, Plant
+from tests.pair.plant import STEP_S, Plant, VehicleBoard
 
 if TYPE_CHECKING:
     import signal
@@ -52,6 +52,10 @@ module_ramp_v_per_s = 4000
 CAR = """\
 [plc]
 modem = "none"
+[realtime]
+socket = "{folder}/car-realtime.sock"
+[hardware]
+rest_s = 0
 [car]
 current_demand_interval_s = 0.05
 target_soc_percent = 100
@@ -184,11 +188,11 @@ class Rig:
         self._car_file = folder / "car.toml"
         text = CHARGER.format(folder=folder, period_s=period_s)
         self._charger_file.write_text(text)
-        self._car_file.write_text(CAR)
+        self._car_file.write_text(CAR.format(folder=folder))
         self.charger = parse(ChargerConfig, text, "charger")
         self.sdp_port = free_udp_port()
         self._wires = folder / "wires"
-        car = parse(CarConfig, CAR, "car")
+        car = parse(CarConfig, CAR.format(folder=folder), "car")
         self.plant = Plant(self.charger, car, self._wires, self.loop.now())
         self.deadline = self.plant.due
         self._step_count = 0
@@ -242,14 +246,24 @@ class Rig:
             command = ["-m", "tests.pair.peer", "--socket", f"{self.folder}/realtime.sock", *peer]
             self.services[name] = Service(name, command, self.folder)
             return self.services[name]
-        if name == "realtime":
-            command = ["-m", "tests.pair.realtime", "--wires", str(self._wires)]
+        car = name.startswith("car-")
+        if name.endswith("realtime"):
+            wires = self._wires.with_name("car-wires") if car else self._wires
+            command = ["-m", "tests.pair.realtime", "--wires", str(wires)]
         else:
             command = ["-m", "controller.main", "communication", "--interface", "loopback"]
-            command += ["--sdp-port", str(self.sdp_port), "--out", str(self.folder / "traces")]
-        command += ["--charger", str(self._charger_file)]
+            traces = self.folder / ("car-traces" if car else "traces")
+            command += ["--sdp-port", str(self.sdp_port), "--out", str(traces)]
+        command += ["--car", str(self._car_file)] if car else ["--charger", str(self._charger_file)]
         service = self.services[name] = Service(name, command, self.folder)
         return service
+
+    def start_vehicle_unit(self) -> None:
+        """Start a vehicle as two services, wired to the plant like the charger's."""
+        wires = self._wires.with_name("car-wires")
+        self.plant.vehicle = VehicleBoard(self.plant.world, wires, self.loop.now())
+        for name in ("car-realtime", "car-communication"):
+            self.start(name)
 
     def wait_ready(self, name: str) -> None:
         service = self.services[name]
@@ -331,7 +345,7 @@ class Rig:
         lines = [f"car in phase {self.car_phase.value}, duty {self.plant.duty}", *self.car_said]
         lines.append(f"contacts closed {self.plant.closed}, output on {self.plant.output_on}")
         lines.append(f"plant's worst lateness {self.plant.worst_late_s * 1000:.1f} ms")
-        for name in ("realtime", "communication"):
+        for name in self.services:
             lines += [f"--- {name}", *self.said(name).splitlines()[-15:]]
         return "\n".join(lines)
 
@@ -345,8 +359,17 @@ class Rig:
         self.loop.close()
 
 
-def bring_up(folder: Path, *, scripted: bool = False, **more: Any) -> Rig:  # noqa: ANN401
-    """Make a rig with nothing plugged in: all real, or for `tests.pair.peer` (not started)."""
+def bring_up(
+    folder: Path,
+    *,
+    scripted: bool = False,
+    unit: bool = False,
+    **more: Any,  # noqa: ANN401
+) -> Rig:
+    """Make a rig with nothing plugged in: all real, or for `tests.pair.peer` (not started).
+
+    With `unit` the vehicle is two services as well, else one process of a simulated site.
+    """
     rig = Rig(folder, **more)
     try:
         rig.refused = go_first(PLANT_PRIORITY)
@@ -355,9 +378,12 @@ def bring_up(folder: Path, *, scripted: bool = False, **more: Any) -> Rig:  # no
             rig.car = ScriptedCar(rig.plant)
         else:
             rig.start("communication")
-            rig.start_car()
-            rig.wait_ready("communication")
-        rig.wait_ready("realtime")
+            if unit:
+                rig.start_vehicle_unit()
+            else:
+                rig.start_car()
+        for name in rig.services:
+            rig.wait_ready(name)
         rig.wait(lambda: "interlock: proved" in rig.said(), "the interlock's self-test", 5.0)
     except BaseException:
         rig.close()

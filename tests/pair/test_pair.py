@@ -7,6 +7,7 @@ passing, 200 in CI (about two minutes).
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import subprocess
@@ -45,6 +46,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
         free_udp_port()
     except PortError as error:
         pytest.skip(str(error))
+    faulthandler.cancel_dump_traceback_later()  # 200 rounds take longer than pytest's patience
     folder = tmp_path_factory.mktemp("pair")
     seed = int(os.environ.get("CCS_PILOT_PAIR_SEED", str(os.getpid())))
     sys.stdout.write(f"CCS_PILOT_PAIR_SEED={seed}\n")
