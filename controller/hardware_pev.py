@@ -5,8 +5,8 @@ waits and nothing raises. A sample of the inlet is as old as the oldest of what 
 edges of the pilot, its peak voltage, the plug's resistor. So whichever of them is gone, the sample
 grows old, S2 opens and the permits end.
 
-The battery is the simulated site's (`driver_battery`): a battery management system on CAN has no
-driver yet.
+The battery is the simulated site's (`driver_battery`), and so is the on-board charger: neither of
+them has a driver for the vehicle's CAN yet.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from controller.signals import (
     OpenContactors,
     Output,
     PevInputs,
+    SetOnboardCurrent,
     SetS2,
     SetWatchdog,
 )
@@ -60,6 +61,9 @@ if TYPE_CHECKING:
 
         def step(self, now: float) -> None:
             """Take what has come."""
+
+        def send(self, command: Output) -> None:
+            """Tell the on-board charger beside it how much AC current it may draw."""
 
         def problem(self) -> str:
             """Say what is wrong, or nothing."""
@@ -130,6 +134,8 @@ class PevHardware:
             self._put("contactors", active=isinstance(command, CloseContactors))
         elif isinstance(command, SetWatchdog):
             self._toggling = command.toggling
+        elif isinstance(command, SetOnboardCurrent):
+            self._battery.send(command)
 
     def kick(self) -> None:
         """Give the external watchdog one edge."""

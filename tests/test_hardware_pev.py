@@ -33,6 +33,7 @@ from controller.signals import (
     Output,
     Phase,
     S2Request,
+    SetOnboardCurrent,
     SetS2,
     SetWatchdog,
 )
@@ -285,6 +286,17 @@ def test_an_edge_wakes(rig: VehicleRig) -> None:
     assert made.wake_fileno() == -1
 
 
+def test_the_on_board_charger_is_told_its_limit(
+    rig: VehicleRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Output] = []
+    monkeypatch.setattr(BatteryLink, "send", lambda self, command: told.append(command))
+    made = rig.open()
+    made.carry_out(SetOnboardCurrent(13.0), rig.time.at)
+    made.close()
+    assert told == [SetOnboardCurrent(13.0)]
+
+
 # --- the battery ---------------------------------------------------------------------------------
 
 
@@ -301,6 +313,11 @@ def test_the_simulated_battery(tmp_path: Path) -> None:
     channel.send_signal(REPORT)
     link.step(1.005)
     assert link.report == REPORT
+    told: list[Output] = []
+    channel.on_signal(lambda item, now: told.append(item))
+    link.send(SetOnboardCurrent(16.0))
+    channel.receive(1.01)
+    assert told == [SetOnboardCurrent(16.0)]
     channel.close()
     link.step(1.01)
     assert link.report == NO_BATTERY
