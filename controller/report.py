@@ -204,7 +204,8 @@ class Report:
             self._end_first("offer", now)
 
     def _asks(self, now: float, node: str, item: ContactorRequest | S2Request) -> None:
-        if item.closed and side(node) in self.reasons:
+        asked = item.closed and node.endswith("communication")  # not what a stage wants by itself
+        if asked and side(node) in self.reasons:
             del self.reasons[side(node)]  # it begins anew: the end before was none
             self.first_cause = ""
 

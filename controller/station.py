@@ -76,9 +76,9 @@ def _pilot(signal: PilotChanged) -> str:
     letter = signal.state.letter
     if letter == "A":
         return "unplugged"
-    if signal.held:
-        return "held"
-    return "plugged" if letter in "BCD" else ""
+    if letter not in "BCD":
+        return ""  # nobody knows whether a vehicle is there; a short circuit is the interlock's
+    return "held" if signal.held else "plugged"
 
 
 def _inlet(signal: InletPilotChanged) -> str:

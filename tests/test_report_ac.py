@@ -248,3 +248,11 @@ def test_the_default_speed_fits_an_ac_charge() -> None:
     assert speed * DEFAULT_RUN_S == pytest.approx(3900, rel=0.1)
     slower = default_speed(at(AcSection(digital_first=True)), CarConfig())
     assert slower > speed
+
+
+def test_what_the_power_stage_wants_by_itself_is_no_new_beginning() -> None:
+    """A request that was under way when the session ended makes the stage ask for contactors."""
+    report = Report()
+    report.observe(10.0, COM, "out", SessionEnded("connection lost", normal=False))
+    report.observe(10.0, "evse.realtime", "out", ContactorRequest(closed=True))
+    assert report.reason() == "connection lost"

@@ -25,6 +25,7 @@ from controller.signals import (
     OutputRequest,
     Phase,
     PilotChanged,
+    PilotFault,
     S2Request,
     SdpFailed,
     SessionEnded,
@@ -79,6 +80,7 @@ PRESSED = InletPilotChanged(True, 0.05, digital=True, button=True)
 BROKEN = InletPilotChanged(True, 0.05, digital=False, fault="proximity: 5 Ohm")
 WANTED = ChargeRequest()
 BCB = BcbToggled(0.3, 1)
+HELD = replace(PLUG, fault=PilotFault.NONE, held="the session fell silent")
 OFFER = InletPilotChanged(True, 0.25, digital=False)
 HUNGRY = InletReport(0.0, 0.0, 400.0, 50.0, 420.0, 200.0, 415.0, 100.0, False, True, 1.0)
 FULL, UNREADY = replace(HUNGRY, soc_percent=100.0), replace(HUNGRY, ready=False)
@@ -108,16 +110,19 @@ EVSE_SIGNALS: dict[str, Output] = {
     "phase": PHASE,
     "start": StartSlac(),
     "bcb": BCB,
+    "held": HELD,
+    "held at E": replace(HELD, state=ControlPilotState.E),
 }
 TIME = StationChanged("time passes", "")
 """Stands for the present state's deadline in a way."""
 GONE = {"unplug": E.UNPLUGGED, "plug A2": E.UNPLUGGED}
-NO_START = {**GONE, "fault": E.ENDED, "stop": E.ENDED}
+NO_START = {**GONE, "fault": E.ENDED, "stop": E.ENDED, "held": E.ENDED}
 EVSE_NEXT: dict[EvseState, dict[str, EvseState]] = {
     E.UNPLUGGED: {
         "plug": E.MATCHING,
         "C2": E.MATCHING,
         "D2": E.MATCHING,
+        "held": E.ENDED,
         "fault": E.OUT_OF_SERVICE,
     },
     E.OUT_OF_SERVICE: {"clear": E.UNPLUGGED},
@@ -131,8 +136,14 @@ EVSE_NEXT: dict[EvseState, dict[str, EvseState]] = {
     E.RESUMING: NO_START,
     E.JOINING: {**NO_START, "up": E.WAITING},
     E.WAITING: {**NO_START, "made": E.CONNECTED, "down": E.JOINING},
-    E.CONNECTED: {**GONE, "normal": E.RETAINING, "abnormal": E.ENDED, "down": E.ENDED},
-    E.RETAINING: GONE,
+    E.CONNECTED: {
+        **GONE,
+        "normal": E.RETAINING,
+        "abnormal": E.ENDED,
+        "down": E.ENDED,
+        "held": E.ENDED,
+    },
+    E.RETAINING: {**GONE, "held": E.ENDED},
     E.ENDED: GONE,
 }
 EVSE_TIMEOUT = {
@@ -474,6 +485,20 @@ def test_without_a_modem_the_vehicle_is_connected_at_once(way: list[Output]) -> 
 
 
 # --- endings -------------------------------------------------------------------------------------
+
+
+def test_a_held_pilot_is_the_reason_and_the_end() -> None:
+    """Also for a process that has just started and finds its predecessor's vehicle."""
+    for way in ([], [PLUG, MATCHED, UP, MADE]):
+        station = EvseStation()
+        go(station, way)
+        out = station.receive_signal(HELD, 50.0)
+        assert SessionEnded(HELD.held, normal=False) in out
+        assert DutyRequest(DUTY_STEADY_HIGH) in out
+        assert not any(isinstance(o, StartSlac) for o in out)
+        assert station.receive_signal(PLUG, 51.0) == []
+        station.receive_signal(UNPLUG, 52.0)
+        assert station.state is E.UNPLUGGED
 
 
 @pytest.mark.parametrize(

@@ -308,7 +308,8 @@ class DinSecc(TableMachine):
                 self._cut_off()
             self.fail("vehicle unplugged", now)
         elif letter in "EF" and self.state in [*ENERGISED, *HOLDING]:
-            self._abort(Stop.EMERGENCY, f"pilot in state {letter} (short circuit or no supply)")
+            why = pilot.fault.value or f"pilot in state {letter} (short circuit or no supply)"
+            self._abort(Stop.EMERGENCY, why)
         elif (
             was_ready and self.state in ENERGISED and self._phase in POWER_PHASES and letter == "B"
         ):

@@ -7,6 +7,7 @@ import pytest
 from controller.machine import lint_table
 from controller.plc import wire
 from controller.signals import (
+    BcbToggled,
     ControlPilotState,
     LinkChanged,
     ModemKeySet,
@@ -96,6 +97,39 @@ def test_pilot_may_be_faster_than_the_request(ago: float, counts: int) -> None:
     toggles.restart(1.0 + ago)
     toggles.receive_signal(pilot("B"), 1.35)
     assert toggles.counted == counts
+
+
+@pytest.mark.parametrize(
+    ("late_s", "toggled_s", "counts"),
+    [
+        (0.0, 0.3, 1),  # both agree: one toggle
+        (0.5, 0.3, 1),  # the second change was long on its way: what the pilot core saw counts
+        (-0.28, 0.3, 1),  # the first one was
+        (0.0, None, 1),  # nobody recognises toggles: the changes do
+        (0.5, None, 0),
+    ],
+)
+def test_the_toggle_that_the_pilot_core_saw_counts(
+    late_s: float, toggled_s: float | None, counts: int
+) -> None:
+    toggles = PilotToggles()
+    toggles.receive_signal(pilot("B"), 0.0)
+    toggles.restart(0.9)
+    toggles.receive_signal(pilot("C"), 1.0)
+    toggles.receive_signal(pilot("B"), 1.3 + late_s)
+    if toggled_s is not None:
+        toggles.receive_signal(BcbToggled(toggled_s, 1), 1.3 + late_s)
+    assert toggles.counted == counts
+
+
+def test_a_toggle_from_before_the_request_does_not_count() -> None:
+    toggles = PilotToggles()
+    toggles.receive_signal(pilot("B"), 0.0)
+    toggles.receive_signal(pilot("C"), 1.0)
+    toggles.restart(1.29)
+    toggles.receive_signal(pilot("B"), 1.3)
+    toggles.receive_signal(BcbToggled(0.3, 1), 1.3)
+    assert toggles.counted == 0
 
 
 def test_no_toggle_is_a_failure_and_the_car_may_ask_again() -> None:
