@@ -165,7 +165,11 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """One course before `at`, another from then on."""
+    """One course before `at`, another from then on.
+
+    What comes before is often switched itself, as often as somebody changed his mind; so nothing
+    here goes down that chain by recursion.
+    """
 
     before: Course
     at: int
@@ -173,34 +177,62 @@ class Switched:
 
     def level(self, at: int) -> int:
         """Of whichever holds."""
-        return (self.before if at < self.at else self.after).level(at)
+        course: Course = self
+        while isinstance(course, Switched):
+            if at >= course.at:
+                return course.after.level(at)
+            course = course.before
+        return course.level(at)
 
     def edges(self, after: int, until: int) -> list[Edge]:
-        """Of both, and the one between if there is any."""
-        at = self.at
-        if after >= at:
-            return self.after.edges(after, until)
-        if until < at:
-            return self.before.edges(after, until)
-        found = self.before.edges(after, at - 1)
-        level = self.after.level(at)
-        if level != self.before.level(at - 1):
-            found.append((at, level))
-        return found + self.after.edges(at, until)
+        """Of each while it holds, and those between."""
+        first, switches = self._since(after)
+        found: list[Edge] = []
+        holds, begin = first, after
+        for switch in switches:
+            if switch.at > until:
+                break
+            found += holds.edges(begin, switch.at - 1)
+            level = switch.after.level(switch.at)
+            if level != holds.level(switch.at - 1):
+                found.append((switch.at, level))
+            holds, begin = switch.after, switch.at
+        return found + holds.edges(begin, until)
 
     def next_edge(self, after: int) -> int | None:
         """Of whichever holds, or the change from one to the other."""
-        if after >= self.at:
-            return self.after.next_edge(after)
-        first = self.before.next_edge(after)
-        return self.at if first is None else min(first, self.at)
+        first, switches = self._since(after)
+        edge = first.next_edge(after)
+        if not switches:
+            return edge
+        return switches[0].at if edge is None else min(edge, switches[0].at)
 
     def settled(self, at: int) -> Course:
         """What follows, once it holds."""
-        if at >= self.at:
-            return self.after.settled(at)
-        before = self.before.settled(at)
-        return self if before is self.before else Switched(before, self.at, self.after)
+        first, switches = self._since(at)
+        course = first.settled(at)
+        if switches and course is switches[0].before:
+            return self
+        for switch in switches:
+            course = Switched(course, switch.at, switch.after)
+        return course
+
+    def _since(self, at: int) -> tuple[Course, list[Switched]]:
+        """What holds at a time, and the switches after it in order, each later than the one before.
+
+        A switch that was overtaken by an earlier one never comes to be.
+        """
+        switches: list[Switched] = []
+        course: Course = self
+        while isinstance(course, Switched):
+            if at >= course.at:
+                course = course.after
+                break
+            if not switches or course.at < switches[-1].at:
+                switches.append(course)
+            course = course.before
+        switches.reverse()
+        return course, switches
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,19 +259,6 @@ class Inverted:
         if isinstance(inner, Steady):
             return STEADY[1 - inner.value]
         return self if inner is self.of else Inverted(inner)
-
-
-def delayed(course: Course, by: int) -> Course:
-    """Move a course later, as a comparator behind a resistor and a capacitor does."""
-    if isinstance(course, Pulses):
-        return Pulses(course.start + by, course.period, course.high)
-    if isinstance(course, Pattern):
-        return Pattern(course.start + by, course.changes, course.period)
-    if isinstance(course, Switched):
-        return Switched(delayed(course.before, by), course.at + by, delayed(course.after, by))
-    if isinstance(course, Inverted):
-        return Inverted(delayed(course.of, by))
-    return course
 
 
 def sampled(course: Course, after: int, until: int, origin: int, step: int) -> list[Edge]:
@@ -282,6 +301,10 @@ def _is_dense(course: Course, step: int) -> bool:
         return course.period < 2 * step
     if isinstance(course, Pattern):
         return bool(course.period) and course.period < step * len(course.changes)
-    if isinstance(course, Switched):
-        return _is_dense(course.before, step) or _is_dense(course.after, step)
+    while isinstance(course, Switched):
+        if _is_dense(course.after, step):
+            return True
+        course = course.before
+        if not isinstance(course, Switched):
+            return _is_dense(course, step)
     return isinstance(course, Inverted) and _is_dense(course.of, step)

@@ -32,7 +32,7 @@ ONCE, AGAIN, ONCE_SYNC, AGAIN_SYNC = range(4)
 CHAIN_COMMAND = 255
 CHAIN_BEGIN, CHAIN_END, CHAIN_DELAY, CHAIN_FOREVER = range(4)
 CHAIN_NESTING, CHAIN_COUNTERS = 10, 20
-CHAIN_PULSES = 200_000
+CHAIN_PULSES = 50_000
 """Pulses of a chain when all its loops are written out (own figure)."""
 
 Pulse = tuple[int, int, int]

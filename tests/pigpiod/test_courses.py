@@ -15,7 +15,6 @@ from controller.pigpiod.courses import (
     Pulses,
     Steady,
     Switched,
-    delayed,
     pulses,
     sampled,
     to_ns,
@@ -94,9 +93,30 @@ def test_sampling_sees_what_a_sampler_sees(
     assert sampled(course, after, until, origin, step) == expected
 
 
-@given(courses(), st.integers(0, 30), st.integers(-60, 60))
-def test_delayed_is_the_same_later(course: Course, by: int, at: int) -> None:
-    assert delayed(course, by).level(at + by) == course.level(at)
+@settings(max_examples=200)
+@given(st.lists(st.tuples(courses(1), st.integers(-40, 60)), max_size=6), courses(1))
+def test_a_long_chain_of_switches(chain: list[tuple[Course, int]], first: Course) -> None:
+    """Also with switches that never come to be, because a later word overtook them."""
+    course = first
+    for after, at in chain:
+        course = Switched(course, at, after)
+    assert course.edges(-60, 120) == looked_at(course, -60, 120)
+    for at in (-30, 0, 30):
+        settled = course.settled(at)
+        assert settled.edges(at, 120) == course.edges(at, 120)
+        promised = course.next_edge(at)
+        found = looked_at(course, at, 200)
+        assert not found or (promised is not None and at < promised <= found[0][0])
+
+
+def test_thousands_of_switches_are_no_matter() -> None:
+    course: Course = LOW
+    for number in range(5000):
+        course = Switched(course, number, HIGH if number % 2 else LOW)
+    assert course.level(4999) == 1
+    assert len(course.edges(-1, 5000)) == 4999
+    assert course.next_edge(10) == 11
+    assert course.settled(5000) is HIGH
 
 
 @pytest.mark.parametrize(("high", "expected"), [(0, LOW), (10, HIGH), (11, HIGH), (-1, LOW)])

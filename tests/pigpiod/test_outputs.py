@@ -237,3 +237,17 @@ def test_numbers_of_gpios_are_checked_by_every_question() -> None:
         assert ask(32) == Status.BAD_USER_GPIO
     assert outputs.set_range(32, 100, 0) == Status.BAD_USER_GPIO
     assert outputs.set_frequency(32, 100, 0) == Status.BAD_USER_GPIO
+
+
+def test_a_client_that_changes_its_mind_thousands_of_times_in_a_period() -> None:
+    pins, outputs = board((17, 18))
+    outputs.set_frequency(17, 10, 0)
+    for number in range(3000):
+        outputs.set_pwm(17, 1 + number % 255, MS + number)
+        outputs.set_hardware_pwm(12, 1, number, MS + number)
+    assert pins.pins[18].line.edges(MS + 3000, 130 * MS) == [(100 * MS, 1)]
+    assert pins.read(18, 101 * MS) == 1
+    outputs.set_servo(17, 1500, 200 * MS)
+    for number in range(3000):
+        outputs.set_servo(17, 1000 + number % 500, 201 * MS + number)
+    assert pins.read(18, 230 * MS) == 0
