@@ -99,7 +99,9 @@ class AcRealtime(ChargerRealtime):
             (config.installation_current_a, LIMITS[1]),
         ]
         self._cable_a = config.cable_current_a if config.connector == "cable" else 0.0
-        """What the cable carries; with a vehicle there it only falls."""
+        """What the cable carries; 0: not known."""
+        self._cable_cap_a = inf
+        """The least rating that was read since a vehicle came: with it there, it only falls."""
         self._requested_a = 0.0
         """What the session wants to offer."""
         self._is_nominal = False
@@ -195,8 +197,11 @@ class AcRealtime(ChargerRealtime):
     def _watch_cable(self, ohm: float, taken_at: float) -> None:
         self.cable.receive_sample(ohm, taken_at)
         rated_a = self.cable.rated_a
-        if rated_a < self._cable_a or self.pilot.state.letter == "A" or not self._cable_a:
-            self._cable_a = rated_a
+        if self.pilot.state.letter == "A":
+            self._cable_cap_a = inf
+        elif rated_a:
+            self._cable_cap_a = min(self._cable_cap_a, rated_a)
+        self._cable_a = min(rated_a, self._cable_cap_a)
 
     def _decide(self, now: float) -> list[Output]:
         """Let the interlock look, and obey in the same period; who is blind permits nothing."""

@@ -54,6 +54,7 @@ from controller.signals import (
 )
 from controller.sim import SIDES, World, host_mac
 from controller.site_link import choose_link, free_udp_port, link_problems
+from controller.site_pace import Pace
 from controller.trace import TraceWriter
 from controller.v2g.sdp import SDP_PORT
 
@@ -71,11 +72,6 @@ SETTLE_S = 2.0
 PLUG_AT_S = 1.0
 LONGEST_SESSION_S = 4 * 3600.0
 LONGEST_AC_SESSION_S = 48 * 3600.0
-QUIET_S = 1.0
-"""Session time without an event after which an AC charge counts as just going on."""
-QUIET_STEP_S = 0.045
-"""Steps of the site's clock then. The realtime processes have each of them first, so the heartbeat
-they look at is one step old: within the 60 ms for which it is fresh, and so are pilot samples."""
 GRACE_S = 60.0
 """Session time that a stop by the user may take; then the emergency stop is pressed."""
 BENCH_GRACE_S = 4.0
@@ -119,11 +115,7 @@ class RunningSite:
         self.link, self.why = choose_link(scene.link)
         self.sdp_port = free_udp_port() if self.link == LOOPBACK else SDP_PORT
         self.step_s = scene.charger.realtime.period_s
-        self._quiet_stride = max(1, int(QUIET_STEP_S / self.step_s))
-        self._stride = 1
-        """Periods that the present step is long."""
-        self._steps = 0
-        self._event_at = 0.0
+        self._pace = Pace(self.step_s)
         self._later: list[Child] = []
         """Who has the present step after the others."""
         self._latest_step_s = 0.0
@@ -184,7 +176,7 @@ class RunningSite:
     def stop(self, why: str = "driver pressed stop") -> None:
         """Stop first as the driver would, then by the emergency stop, then at once."""
         self.stops += 1
-        self._touched()
+        self._pace.touch(self.now)
         if self.stops == 1 and self._plugged:
             self.view.say("stopping as the driver would (again: emergency stop)")
             side = "pev" if "pev" in self.children else "evse-communication"
@@ -342,18 +334,16 @@ class RunningSite:
         self._wall_at = self.loop.now()
         self._origin = 0.0 if self.scene.speed is not None else self._wall_at
         self.now = self._told_at = self._origin
-        self.world.on_change = self._touched
+        self.world.on_change = lambda: self._pace.touch(self.now)
         self.deadline = self._wall_at
         self.loop.add(self)
 
     def fire(self, wall: float) -> None:
         """Make one step: the world moves, every process gets its inputs and the time."""
-        quiet = self._is_quiet()
-        # Doubled step by step: each process has a heartbeat's time to get into the new stride.
-        self._stride = min(2 * self._stride, self._quiet_stride) if quiet else 1
-        self._steps += self._stride
         paced = self.scene.speed is not None
-        self.now = self._origin + self._steps * self.step_s if paced else wall
+        quiet = paced and self._pace.is_quiet(self.now, steady=self.world.is_quiet)
+        since_s = self._pace.step(quiet=quiet)
+        self.now = self._origin + since_s if paced else wall
         self._script()
         self.world.advance(self.now)
         self._powerline(self.world.powerline.handle_timer(self.now))
@@ -381,15 +371,6 @@ class RunningSite:
     def _tell_time(self, child: Child) -> None:
         child.channel.send(ipc.TICK, ipc.TIME.pack(self.now))
         child.waiting_for = True
-
-    def _is_quiet(self) -> bool:
-        """Say whether an AC charge just goes on, so that steps may be larger."""
-        since = self.now - self._event_at > QUIET_S
-        return since and self.scene.speed is not None and self.world.is_quiet
-
-    def _touched(self) -> None:
-        """Note that something discrete has happened in the world."""
-        self._event_at = self.now
 
     def _done(self, child: Child) -> None:
         child.waiting_for = False

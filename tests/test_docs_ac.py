@@ -24,7 +24,7 @@ from controller.onboard import RAMP_DOWN_S
 from controller.power.contactors import MAINS_RECLOSE_S
 from controller.realtime_ac import OFFER_AGAIN_S
 from controller.realtime_base import HEARTBEAT_TIMEOUT_S
-from controller.site import QUIET_STEP_S
+from controller.site_pace import QUIET_STEP_S
 from controller.slac.timing import T_STEP_EF_S, T_STEP_X1_S, TT_EVSE_SLAC_INIT_S
 from controller.station_ac import FINISHED_S, NO_SESSION, SHOW_FAULT_S, AcState, AcStation
 

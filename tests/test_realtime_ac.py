@@ -256,6 +256,18 @@ def test_a_cable_does_not_grow_while_a_vehicle_is_there() -> None:
     assert charger.offered == CurrentOffered(32.0, "cable")
 
 
+def test_a_cable_that_was_lost_comes_back_no_larger() -> None:
+    charger = AcCharger(SOCKET)
+    charger.ac_is(cable_ohm=1500.0)
+    charger.plug(current_a=32.0)
+    charger.ac_is(cable_ohm=NO_CABLE_OHM)
+    charger.run(1.0)
+    assert charger.duty == 1.0
+    charger.ac_is(cable_ohm=100.0)
+    charger.run(10.0)
+    assert charger.offered == CurrentOffered(13.0, "cable")
+
+
 def test_a_cable_that_shrinks_lowers_the_offer() -> None:
     charger = AcCharger(SOCKET)
     charger.charge(current_a=32.0)
