@@ -458,7 +458,7 @@ def test_nothing_is_drawn_without_an_offer(actions: list[tuple[str, object]]) ->
                 vehicle.plugged = bool(value)
             case _:
                 vehicle.run(float(value))  # type: ignore[arg-type]
-    vehicle.run(0.15)
+    vehicle.run(0.15 + 2 * RAMP_DOWN_S)  # a phase without power has that long to end by itself
     offered = vehicle.plugged and 0.08 <= vehicle.duty <= 0.97
     allowed = offered and vehicle.battery.ready and vehicle.beating is Phase.CHARGE
     assert vehicle.limit_a == 0.0 or (allowed and vehicle.s2)
