@@ -101,10 +101,13 @@ class ChargerScene(Scene):
         """Bring the site to `at` and set the pins."""
         now, world = at / NS, self.world
         self._script(now)
+        if world.ac is not None:
+            world.ac.phases, world.ac.rcd_tripped = sum(self.mains), self.rcd_tripped
         world.advance(now)
         chain = world.interlock
         contactors = world.evse_contactors.read(now)
-        live = world.circuit.evse_contactors.is_closed and any(self.mains)
+        closed = world.circuit.evse_contactors.is_closed
+        live = closed and any(self.mains) if world.ac is None else world.ac.is_live
         fitted = chain.fitted
         self.put("chain_closed", chain.chain_closed if fitted else None)
         self.put("coil_supply", chain.coils_live if fitted else None)

@@ -79,7 +79,8 @@ class VehicleScene(Scene):
         """Watchdog and contacts."""
         circuit = self.world.circuit
         now = circuit.now or 0.0
-        return [self.watchdog.next_change(now), circuit.inlet_contactors.moves_at]
+        contacts = (circuit.inlet_contactors.moves_at, circuit.evse_contactors.moves_at)
+        return [self.watchdog.next_change(now), *contacts]
 
     def follow(self, at: int) -> None:
         """Bring the site to `at` and set the pins."""

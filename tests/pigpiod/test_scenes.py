@@ -391,6 +391,12 @@ def test_ac_inputs() -> None:
     bench.ask("WRITE", 23, 1)
     bench.run(0.1)
     assert bench.reads("live_behind")
+    ac = bench.scene.world.ac
+    assert ac is not None
+    assert (ac.phases, ac.rcd_tripped) == (2, True)
+    for phase in (1, 3):
+        bench.do(f"mains l{phase} off")
+    assert not bench.reads("live_behind")
 
 
 # --- charger: modules and car --------------------------------------------------------------------
