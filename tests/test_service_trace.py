@@ -42,7 +42,7 @@ class Traces:
 
     def files(self) -> list[list[dict[str, Any]]]:
         self.traces.close()
-        paths = sorted(self.folder.glob("trace-*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+        paths = sorted(self.folder.glob("trace-*.jsonl"))  # by date; ".jsonl" comes before "_2"
         return [[json.loads(line) for line in path.read_text().splitlines()] for path in paths]
 
 

@@ -27,11 +27,11 @@ def test_memory_is_constant() -> None:
 
 
 def test_a_small_leak_is_found() -> None:
-    """One object in a hundred periods."""
+    """One object in fifty periods."""
     growth = soak.Growth()
     kept: list[object] = []
     for _ in range(9):
-        kept += [object() for _ in range(8000 // 100)]
+        kept += [object() for _ in range(8000 // 50)]
         growth.count()
     assert not growth.is_constant
     assert "blocks" in growth.line("x")

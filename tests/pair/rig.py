@@ -90,7 +90,9 @@ class Service:
             "NOTIFY_SOCKET": "@" + address[1:].decode(),
             "WATCHDOG_USEC": "500000",
             "CCS_PILOT_CLOCK": str(folder / "clock"),
-            "PYTHONPATH": str(Path(__file__).parent / "stepped"),
+            "PYTHONPATH": os.pathsep.join(
+                [str(Path(__file__).parent / "stepped"), os.environ.get("PYTHONPATH", "")]
+            ),
         }
         with self._errors.open("ab") as errors, self._out.open("wb") as out:
             self.process = subprocess.Popen(
