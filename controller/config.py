@@ -149,6 +149,8 @@ class ChargerSection:
             return "minimum_voltage_v must be below maximum_voltage_v"
         if self.minimum_current_a >= self.maximum_current_a:
             return "minimum_current_a must be below maximum_current_a"
+        if self.mode == "ac" and self.interlock == "none":
+            return 'interlock must be "external" for AC: without it the mains is never switched'
         return ""
 
 

@@ -88,10 +88,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     site = Site(args.site_fd, paced=args.paced)
     try:
         main_of(args.name)(site, args)
+        site.ready(settle_in(args))
     except (ControllerError, OSError) as error:
-        site.channel.send(FAILED, str(error).encode())
+        site.channel.send(FAILED, str(error).encode())  # nobody hears it if the site is gone
         return 1
-    site.ready(settle_in(args))
     site.loop.run()
     return 0
 

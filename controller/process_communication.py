@@ -165,6 +165,8 @@ def _link(
     if interface is None:
         mac = host_mac(side)
         return UnixFrameLink(socket.socket(fileno=args.frame_fd), mac), mac
+    if args.link == "tap" and not modem:  # made with this address; /sys does not know it
+        return None, host_mac(side)
     return open_link(interface, modem=modem)
 
 

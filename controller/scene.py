@@ -133,6 +133,11 @@ def run_sim(args: argparse.Namespace) -> int:
     charger, car = _configs(args)
     if charger.charger.mode == "ac":
         ac_power_w(charger, car)
+    elif not car.car.digital:
+        raise ConfigError(
+            "this car does not talk ([car] digital = false): it needs an AC charger "
+            '(--charger with [charger] mode = "ac")'
+        )
     speed = default_speed(charger, car) if args.speed is None else args.speed
     if not SLOWEST <= speed <= FASTEST:
         raise ConfigError(f"--speed {speed:g}: not allowed; {SLOWEST:g} to {FASTEST:g}")

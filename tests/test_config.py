@@ -182,6 +182,11 @@ def test_mistakes(cls: type[Any], text: str, complaint: str) -> None:
             "[charger]\nminimum_current_a = 10\nmaximum_current_a = 5\n",
             "charger: minimum_current_a must be below maximum_current_a",
         ),
+        (
+            ChargerConfig,
+            '[charger]\nmode = "ac"\ninterlock = "none"\n',
+            'charger: interlock must be "external" for AC: without it the mains is never switched',
+        ),
         (ChargerConfig, "[ac]\nphases = 2\n", "ac: phases must be 1 or 3"),
         (
             ChargerConfig,

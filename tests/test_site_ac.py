@@ -13,6 +13,7 @@ from controller.config import ChargerConfig, ChargerSection
 from controller.loop import Loop, no_record
 from controller.process_communication import Place, open_charger
 from controller.report import Report
+from controller.site_link import choose_link
 from controller.trace import read_trace
 from controller.v2g import driver_net
 from tests.scene_process import Sim, run
@@ -32,8 +33,8 @@ def sim(tmp_path: Path) -> Iterator[MakeSim]:
     """Start scenes; none survives the test."""
     started: list[Sim] = []
 
-    def start(*args: str, charger: str = AC, car: str = "", soc: float = 79.95) -> Sim:
-        started.append(Sim(tmp_path / "a", *args, charger=charger, car=car, soc=soc))
+    def start(charger: str = AC, car: str = "", soc: float = 79.95, link: str = "loopback") -> Sim:
+        started.append(Sim(tmp_path / "a", charger=charger, car=car, soc=soc, link=link))
         return started[-1]
 
     yield start
@@ -101,6 +102,17 @@ def test_large_steps_change_nothing(sim: MakeSim) -> None:
     assert scene.summary()["session_s"] > 200
 
 
+@pytest.mark.root
+@pytest.mark.parametrize("charger", [AC, DIGITAL_FIRST], ids=["at once", "5 % first"])
+def test_with_tap_devices(sim: MakeSim, charger: str) -> None:
+    link, why = choose_link("auto")
+    if link != "tap":
+        pytest.skip(why)
+    scene = sim(charger=charger, car=AC_ONLY, link=link)
+    assert scene.end() == 0, scene.text
+    assert scene.summary()["reached_target"]
+
+
 def test_ctrl_c_stops_an_ac_charge(sim: MakeSim) -> None:
     scene = sim(soc=50.0)
     scene.until("evse  charging")
@@ -148,6 +160,9 @@ def test_without_v2g_no_socket_is_opened(monkeypatch: pytest.MonkeyPatch) -> Non
     ("charger", "car", "says"),
     [
         (AC + "phases = 2\n", "", "phases must be 1 or 3"),
+        (AC + '[realtime]\ncpu = "x"\n', "", "realtime.cpu"),
+        (AC.replace('"ac"', '"ac"\ninterlock = "none"'), "", 'interlock must be "external"'),
+        ("", AC_ONLY, "it needs an AC charger"),
         (AC, "[onboard]\nmaximum_current_a = 0\n", "nothing to charge from AC"),
         (AC + 'connector = "socket"\n[site]\ncable_ohm = 10\n', "", "nothing to charge from AC"),
     ],
