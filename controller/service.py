@@ -69,7 +69,9 @@ def add_arguments_communication(parser: argparse.ArgumentParser) -> None:
     from controller.v2g.sdp import SDP_PORT
 
     _common(parser, COMMUNICATION_TEXT)
-    parser.add_argument("--interface", required=True, metavar="IF", help="network interface")
+    parser.add_argument(
+        "--interface", metavar="IF", help="network interface (an AC charger without modem has none)"
+    )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", default=Path("traces"), help="traces (default: traces)"
     )

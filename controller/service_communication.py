@@ -83,7 +83,12 @@ class CommunicationService:
 
 
 def serve_communication(
-    side: str, config: ChargerConfig | CarConfig, *, interface: str, folder: Path, sdp_port: int
+    side: str,
+    config: ChargerConfig | CarConfig,
+    *,
+    interface: str | None,
+    folder: Path,
+    sdp_port: int,
 ) -> int:
     """Run the talking half until told to end; returns the exit code. Raises ControllerError."""
     loop, journal, notifier = Loop(), Journal(), Notifier()
@@ -94,7 +99,7 @@ def serve_communication(
     with contextlib.ExitStack() as resources:
         resources.callback(loop.close)
         resources.callback(notifier.close)
-        where = _interface(interface, modem=config.uses_modem)
+        where = _interface(interface, config)
         link, mac = (None, LOOPBACK_MACS[side])
         if where is not None:
             link, mac = open_link(where, modem=config.uses_modem)
@@ -122,10 +127,14 @@ def _open(config: ChargerConfig | CarConfig, place: Place) -> tuple[Communicatio
     return open_vehicle(config, place, None)
 
 
-def _interface(name: str, *, modem: bool) -> str | None:
-    """Return the interface, None for the loopback. Raises ConfigError."""
+def _interface(name: str | None, config: ChargerConfig | CarConfig) -> str | None:
+    """Return the interface, None for the loopback (or none at all). Raises ConfigError."""
+    if name is None:
+        if config.uses_modem or not isinstance(config, ChargerConfig) or config.uses_v2g:
+            raise ConfigError("--interface is missing: which port leads to the powerline modem?")
+        return None
     if name == LOOPBACK:
-        if modem:
+        if config.uses_modem:
             raise ConfigError('--interface loopback: there is no modem on it; [plc] modem = "none"')
         return None
     if name not in interfaces():

@@ -80,6 +80,16 @@ def test_an_interface_that_will_not_do(
     assert line in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("side", ["charger", "car"])
+def test_whoever_talks_needs_an_interface(
+    tmp_path: Path, side: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file.toml").write_text("")
+    words = [f"--{side}", str(tmp_path / "file.toml"), "--out", str(tmp_path)]
+    assert cli.main(["communication", *words]) == cli.USAGE_ERROR
+    assert "--interface is missing" in capsys.readouterr().err
+
+
 def test_the_role_is_the_file_that_is_given() -> None:
     assert isinstance(service.core_of(charger()), EvseRealtime)
     assert isinstance(service.core_of(CarConfig()), PevRealtime)
@@ -166,8 +176,8 @@ socket = "{folder}/realtime.sock"
 class Process:
     """One command, run as a user does."""
 
-    def __init__(self, folder: Path, words: list[str]) -> None:
-        (folder / "charger.toml").write_text(FILE.format(folder=folder))
+    def __init__(self, folder: Path, words: list[str], more: str = "") -> None:
+        (folder / "charger.toml").write_text(FILE.format(folder=folder) + more)
         words = [*words, "--charger", str(folder / "charger.toml")]
         self.process = subprocess.Popen(
             words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -198,13 +208,22 @@ class Process:
 def start(tmp_path: Path) -> Any:  # noqa: ANN401
     running: list[Process] = []
 
-    def begin(words: list[str]) -> Process:
-        running.append(Process(tmp_path, words))
+    def begin(words: list[str], more: str = "") -> Process:
+        running.append(Process(tmp_path, words, more))
         return running[-1]
 
     yield begin
     for process in running:
         process.close()
+
+
+def test_an_ac_charger_needs_no_interface(
+    tmp_path: Path, start: Callable[[list[str]], Process]
+) -> None:
+    words = ["communication", "--out", str(tmp_path / "traces")]
+    process = start(command(*words), '[charger]\nmode = "ac"\n')  # type: ignore[call-arg]
+    process.until("waiting for the realtime process")
+    assert process.end(signal.SIGTERM) == 0
 
 
 def communication(tmp_path: Path) -> list[str]:

@@ -135,6 +135,9 @@ class Peer:
         elif self.phase is Phase.PRE_CHARGE and abs(report.voltage_v - self._voltage_v) < 10.0:
             request = OutputRequest(Phase.CHARGE, self._voltage_v + 10.0, CHARGE_A, MAXIMUM_V)
             self._enter(Phase.CHARGE, request)
+        elif self.phase is Phase.CHARGE and report.current_a > CHARGE_A / 2:
+            self._enter(Phase.STOPPING, OutputRequest(Phase.STOPPING))
+            tell("stopping")
 
     # --- misbehaviour ----------------------------------------------------------------------------
 

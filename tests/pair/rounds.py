@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from tests.pair.rig import Rig
+    from tests.pair.rig import Rig, Service
 
 SAFE_S = 0.1
 WATCHED_S = 0.065
@@ -63,7 +63,15 @@ REAL_PHASES = (
 """Each other one is a charge: the next vehicle after the round before."""
 SHUT_OUT = ("flood", "garbage", "readings", "long-packets")
 """Beats go on beside these, until the peer is shut out: its last one counts."""
-PEER_PHASES = (Phase.CHARGE, Phase.CONNECTED, Phase.CHARGE, Phase.CABLE_CHECK, Phase.PRE_CHARGE)
+PEER_PHASES = (
+    Phase.CHARGE,
+    Phase.CONNECTED,
+    Phase.CHARGE,
+    Phase.CABLE_CHECK,
+    Phase.PRE_CHARGE,
+    Phase.IDLE,
+    Phase.STOPPING,
+)
 
 
 @dataclass
@@ -117,6 +125,8 @@ def play_real(
         rig.go_on(NOTICED_S - SETTLE_S)
         judge_reason(rig, outcome, "communication", mark["communication"], needed=True)
     recover(rig, victim, action)
+    if victim == "communication" and action is signal.SIGKILL and strike.was_closed:
+        judge_trace(rig, outcome)
     return outcome
 
 
@@ -184,6 +194,22 @@ def judge_reason(rig: Rig, outcome: Outcome, name: str, mark: int, *, needed: bo
         outcome.wrong.append(f"no reason in {name}'s journal")
 
 
+def judge_trace(rig: Rig, outcome: Outcome) -> None:
+    """Look into the trace of the new process: why the contactors opened while none was there."""
+    path = max(
+        (rig.folder / "traces").glob("trace-*.jsonl"), key=lambda path: path.stat().st_mtime_ns
+    )
+    deadline = rig.loop.now() + 3.0
+
+    def told() -> bool:
+        return '"type":"OpenContactors"' in path.read_text() or rig.loop.now() > deadline
+
+    rig.wait(told, "a trace")
+    before = [line for line in path.read_text().splitlines() if '"t":-' in line]
+    if not any('"type":"OpenContactors"' in line for line in before):
+        outcome.wrong.append("no reason in the new trace")
+
+
 def recover(rig: Rig, victim: str, action: signal.Signals) -> None:
     """Do what systemd would, and pull the connector."""
     names = ("realtime", "communication") if victim == "both" else (victim,)
@@ -227,8 +253,9 @@ def play_peer(rig: Rig, fault: str, phase: Phase, delay_s: float) -> Outcome:
     voltage = f"{rig.plant.world.battery.open_voltage_v:.1f}"
     peer = rig.start("communication", "--phase", phase.name, "--voltage", voltage, "--then", fault)
     rig.wait_ready("communication")
-    rig.plug()
-    rig.wait(reached(rig, phase), f"phase {phase.value}")
+    if phase is not Phase.IDLE:
+        rig.plug()
+    rig.wait(reached(rig, peer, phase), f"phase {phase.value}")
     rig.go_on(delay_s)
     strike = Strike(rig)
     peer.signal(signal.SIGUSR1)
@@ -247,10 +274,12 @@ def play_peer(rig: Rig, fault: str, phase: Phase, delay_s: float) -> Outcome:
     return outcome
 
 
-def reached(rig: Rig, phase: Phase) -> Callable[[], bool]:
+def reached(rig: Rig, peer: Service, phase: Phase) -> Callable[[], bool]:
     plant, car = rig.plant, rig.car
     assert car is not None
     return {
+        Phase.IDLE: lambda: True,
+        Phase.STOPPING: lambda: "stopping" in peer.told_us,
         Phase.CONNECTED: lambda: plant.world.pilot.s2_closed,
         Phase.CABLE_CHECK: lambda: plant.closed,
         Phase.PRE_CHARGE: lambda: plant.closed and car.is_checked and plant.output_on,
