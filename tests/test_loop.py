@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from controller import loop as loop_module
 from controller.errors import ControllerError
 from controller.loop import (
     NEVER,
@@ -338,3 +341,23 @@ def test_callbacks_get_the_clocks_time(loop: Loop) -> None:
     loop.call_at(before, lambda now: loop.stop())
     loop.run()
     assert before <= seen[0] <= loop.now()
+
+
+# --- the wall clock ------------------------------------------------------------------------------
+
+PACKAGE = Path(loop_module.__file__).parent
+ASKS_FOR_THE_DATE = re.compile(
+    r"\b(time\.(time|time_ns|gmtime|localtime|strftime|ctime|asctime)\b|CLOCK_REALTIME|datetime\.(now|utcnow|today))"
+)
+MAY_NAME_FILES = {"calibrate.py", "loop.py", "modem_run.py", "service_trace.py", "site.py"}
+"""Modules that want the date: for names of files and for captures, never for a deadline."""
+
+
+def test_a_step_of_the_wall_clock_can_reach_nothing_but_names() -> None:
+    """Who asks for the date does so through two functions of the loop, and they are few."""
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text("utf-8")
+        if path.name != "loop.py":
+            assert not ASKS_FOR_THE_DATE.search(text), path
+        if re.search(r"\b(utc_stamp|wall_time)\b", text):
+            assert path.name in MAY_NAME_FILES, path
