@@ -187,17 +187,10 @@ class Communication:
         """Return the earliest deadline of the cores alone."""
         return self._cores_at
 
-    def late_beat(self, now: float) -> tuple[float, Heartbeat]:
-        """Return the last heartbeat that was due by `now`, and when (virtual time: none is late).
-
-        At least one must be due.
-        """
-        at = self.heartbeat_at
-        while at + self.heartbeat_s <= now:
-            at += self.heartbeat_s
-        self.heartbeat_at = at + self.heartbeat_s
+    def beat(self, at: float) -> Heartbeat:
+        """Return a heartbeat; whoever asks for one out of turn sees to `heartbeat_at`."""
         self._sequence += 1
-        return at, Heartbeat(self._sequence, self._phase)
+        return Heartbeat(self._sequence, self._phase, at)
 
     def _earliest_core(self) -> float:
         best = inf
@@ -217,9 +210,8 @@ class Communication:
         phase = self.station.phase
         if phase is not self._phase or now >= self.heartbeat_at:
             self._phase = phase
-            self._sequence += 1
             self.heartbeat_at = now + self.heartbeat_s - ROUNDING_S
-            out.insert(0, Heartbeat(self._sequence, phase, now))
+            out.insert(0, self.beat(now))
         return out
 
 

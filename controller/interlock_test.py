@@ -121,6 +121,8 @@ class InterlockTest(TableMachine):
         self.configured = configured
         self.is_finished = False
         """Whether there is a result: nothing more to do with inputs."""
+        self.is_settled = True
+        """Whether the next inputs matter only if they differ."""
         self.has_passed = False
         """Whether the hardware interlock is there, and proved."""
         self.result: InterlockTested | None = None
@@ -172,11 +174,6 @@ class InterlockTest(TableMachine):
         return False
 
     # --- verbs ----------------------------------------------------------------------------------
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether the next inputs matter only if they differ."""
-        return self.state is S.WAITING or self.is_finished
 
     def receive_inputs(self, inputs: EvseInputs, now: float, *, oscillating: bool) -> list[Output]:
         """Take what the hardware tells; `oscillating`: the pilot is driven so that the CP-loss part
@@ -287,6 +284,7 @@ class InterlockTest(TableMachine):
         super()._arm_deadline()
         self.has_passed = self.state is S.PASSED
         self.is_finished = self.has_passed or self.state is S.FAILED
+        self.is_settled = self.is_finished or self.state is S.WAITING
 
     # --- guards and actions ---------------------------------------------------------------------
 

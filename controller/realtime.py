@@ -97,8 +97,8 @@ class EvseRealtime(ChargerRealtime):
         return (
             self.stage.state in STEADY
             and self.contactors.state in RESTING
-            and not self.pilot.is_pending
             and self.interlock_test.is_settled
+            and not self.pilot.is_pending
             and not self.sequences.is_running
         )
 

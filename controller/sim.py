@@ -343,13 +343,12 @@ class SimWorld:
         address = bytes.fromhex("fe80") + bytes(14)
         self.evse = charger_realtime(charger)
         self.pev = vehicle_realtime(car)
-        self.nodes = {
-            "evse.realtime": self._realtime("evse", self.evse),
-            "pev.realtime": self._realtime("pev", self.pev),
-            "evse.communication": self._communication(
-                "evse",
-                EvseCommunication(charger, host_mac("evse"), address, SIM_PORT, rng),
-            ),
+        evse, pev = self._realtime("evse", self.evse), self._realtime("pev", self.pev)
+        talks = EvseCommunication(charger, host_mac("evse"), address, SIM_PORT, rng)
+        self.nodes: dict[str, Node] = {
+            "evse.realtime": evse,
+            "pev.realtime": pev,
+            "evse.communication": self._communication("evse", talks),
             "pev.communication": self._communication(
                 "pev", PevCommunication(car, host_mac("pev"), rng)
             ),
@@ -360,10 +359,8 @@ class SimWorld:
         }
         """Node -> how its core is given a signal of its other half."""
         self.frames = {
-            "evse": Frames(
-                self.nodes["evse.realtime"], self.world.evse_inputs, charger.realtime.period_s
-            ),
-            "pev": Frames(self.nodes["pev.realtime"], self.world.pev_inputs, car.realtime.period_s),
+            "evse": Frames(evse, self.world.evse_inputs, charger.realtime.period_s),
+            "pev": Frames(pev, self.world.pev_inputs, car.realtime.period_s),
         }
         self._beats = {side: self._connect(side) for side in SIDES}
         everything: list[Timed] = [*self.nodes.values(), *self.frames.values()]
@@ -420,21 +417,16 @@ class SimWorld:
             frames.poke(self.now)
 
     def _connect(self, side: str) -> Beats:
-        """Give a side's nodes what they need of each other."""
-        realtime, communication = (
-            self.nodes[f"{side}.{half}"] for half in ("realtime", "communication")
-        )
+        """Let the realtime half of a side hear the heartbeats of the other."""
+        realtime, talks = self.nodes[f"{side}.realtime"], self.nodes[f"{side}.communication"]
         assert isinstance(realtime, SampledNode)
-        assert isinstance(communication, HangingNode)
-        beats = Beats(communication, realtime)
-        realtime.frames, realtime.beats = self.frames[side], beats
-        communication.beats = beats
-        return beats
+        assert isinstance(talks, HangingNode)
+        return Beats(talks, realtime, self.observers)
 
     def _falls_silent(self, side: str) -> None:
         self._beats[side].stop(self.now)
 
-    def _realtime(self, side: str, core: ChargerCore | PevRealtime) -> Node:
+    def _realtime(self, side: str, core: ChargerCore | PevRealtime) -> SampledNode:
         other = f"{side}.communication"
         to_communication = frozenset(core.TO_COMMUNICATION)
         to_hardware = frozenset(core.TO_HARDWARE)
@@ -448,7 +440,7 @@ class SimWorld:
 
         return SampledNode(f"{side}.realtime", core, carry_out, self._record)
 
-    def _communication(self, side: str, core: Communication) -> Node:
+    def _communication(self, side: str, core: Communication) -> HangingNode:
         other = f"{side}.realtime"
         index = SIDES.index(side)
         peer = SIDES[1 - index]

@@ -3,8 +3,9 @@
 A realtime core has a period of 5 ms and a communication core beats every 20 ms. In virtual time
 nothing is ever late, so what happens in most of these periods is known beforehand: nothing.
 
-- `Frames` rest while nothing moves. They never rest longer than a permit lasts, and before anything
-  is decided (a request, a deadline) the inputs are read anew (`SampledNode`).
+- `Frames` rest while nothing moves, both sides' until the same instant. They never rest longer than
+  a permit lasts, and before anything is decided (a request, a deadline) the inputs are read anew
+  (`SampledNode`).
 - `Beats` are those of a communication process that is known to live: each has its own time, but is
   told only when someone looks. When the process hangs (`HangingNode`, `Silence`) the last one is
   told, and from then on the realtime core counts for itself, as it would in reality.
@@ -16,10 +17,10 @@ from collections.abc import MutableSet
 from typing import TYPE_CHECKING
 
 from controller.loop import Core, Node, Record
-from controller.signals import EvseInputs, PevInputs
+from controller.signals import EvseInputs, Heartbeat, PevInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Set
+    from collections.abc import Callable, Iterator, Sequence, Set
 
     from controller.communication import Communication
     from controller.realtime_ac import ChargerCore
@@ -40,9 +41,10 @@ class Frames:
     """The period of a realtime core; longer while nothing moves, so that hours cost little."""
 
     def __init__(
-        self, node: Node, inputs: Callable[[float], EvseInputs | PevInputs], period_s: float
+        self, node: SampledNode, inputs: Callable[[float], EvseInputs | PevInputs], period_s: float
     ) -> None:
         self._node = node
+        node.frames = self
         self._inputs = inputs
         self._period_s = period_s
         self.deadline = 0.0
@@ -58,11 +60,12 @@ class Frames:
             self.deadline = now + RESTING_PERIOD_S
             return
         self.at = now
-        core = self._node.core
         item = self._inputs(now)
-        self._node.feed(core.receive, item, now)  # type: ignore[attr-defined]
-        settled = core.settled and not self._moves(item)  # type: ignore[attr-defined]
-        self.deadline = now + (RESTING_PERIOD_S if settled else self._period_s)
+        if self._node.look(item, now) and not self._moves(item):
+            # The next of the common instants: what one side has worked out serves the other.
+            self.deadline = (int(now / RESTING_PERIOD_S + 1e-6) + 1) * RESTING_PERIOD_S
+        else:
+            self.deadline = now + self._period_s
 
     def _moves(self, item: EvseInputs | PevInputs) -> bool:
         """Say whether voltage or current went anywhere since the last frame: then no rest."""
@@ -94,11 +97,20 @@ class SampledNode(Node):
 
     def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
         """Give one input to the core."""
-        if not self.core.goes_on(item):
+        if type(item) is Heartbeat:
+            self.beats.forget()
+        elif not self.core.goes_on(item):
             self.beats.tell(now)
             if now - self.frames.at > FRESH_S:
                 self.frames.fire(now)
         return super().feed(receive, item, now)
+
+    def look(self, inputs: EvseInputs | PevInputs, now: float) -> bool:
+        """Give the inputs of a frame to the core; return whether nothing is in motion."""
+        self.beats.tell(now)
+        core = self.core
+        super().feed(core.receive, inputs, now)
+        return core.settled
 
     def fire(self, now: float) -> list[Output]:
         """Let the core act on its deadlines, unless a fresh look has moved them."""
@@ -148,8 +160,7 @@ class HangingNode(Node):
 
     def _awake(self, now: float) -> None:
         """Be as it would be without rest: it has beaten, and taken what arrived while it hung."""
-        self.beats.tell(now)
-        self.beats.go_on()
+        self.beats.go_on(now)
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             for receive, item in waiting:
@@ -159,20 +170,46 @@ class HangingNode(Node):
 class Beats:
     """The heartbeats of one side: each at its own time, but told only when someone looks."""
 
-    def __init__(self, sender: HangingNode, receiver: SampledNode) -> None:
-        self._sender = sender
-        self._receiver = receiver
+    def __init__(
+        self, sender: HangingNode, receiver: SampledNode, observers: Sequence[Record]
+    ) -> None:
+        self._sender, self._receiver = sender, receiver
+        sender.beats = receiver.beats = self
+        self._core = sender.core
+        self._observers = observers
+        self._last_at: float | None = None
+        """The last one that is due and not told."""
         self._stopped = True
-        self.go_on()
+        self.go_on(0.0)
+
+    def _count(self, now: float) -> None:
+        """Pass the times that have come."""
+        core = self._core
+        at, step_s = core.heartbeat_at, core.heartbeat_s
+        while at + step_s <= now:
+            at += step_s
+        core.heartbeat_at = at + step_s
+        self._last_at = at
 
     def tell(self, now: float) -> None:
         """Tell the last beat that is due by now, unless the sender hangs."""
-        core = self._sender.core
-        if self._stopped or core.heartbeat_at > now:
+        if not self._stopped and self._core.heartbeat_at <= now:
+            self._count(now)
+        at = self._last_at
+        if at is None:
             return
-        at, beat = core.late_beat(now)
-        self._sender.record(at, self._sender.name, "out", beat)
-        self._receiver.feed(self._receiver.core.receive, beat, at)
+        self._last_at = None
+        receiver, beat = self._receiver, self._core.beat(at)
+        if self._observers:
+            self._sender.record(at, self._sender.name, "out", beat)
+            receiver.record(at, receiver.name, "in", beat)
+        outputs = receiver.core.receive(beat, at)
+        if outputs:
+            receiver.finish(outputs, now)
+
+    def forget(self) -> None:
+        """Tell nothing older than what the sender has just said by itself."""
+        self._last_at = None
 
     def stop(self, now: float) -> None:
         """Let the sender hang from now on: the receiver has to notice by itself."""
@@ -182,12 +219,14 @@ class Beats:
             node.next_timer = node.core.next_timer
             node.rearm()
 
-    def go_on(self) -> None:
-        """Let the sender live: no deadline needs to wait for its beats."""
+    def go_on(self, now: float) -> None:
+        """Let the sender live: it has beaten until now, and no deadline waits for its beats."""
         if self._stopped:
             self._stopped = False
             for node in (self._sender, self._receiver):
                 node.next_timer = node.core.next_of_cores
+        elif self._core.heartbeat_at <= now:
+            self._count(now)
 
 
 class Silence(MutableSet[str]):

@@ -145,7 +145,7 @@ class EvsePilot:
     @property
     def is_pending(self) -> bool:
         """Whether the next sample matters even if it equals the last one."""
-        return not self._quiet or (self._must_judge_low() and not self._low.seen)
+        return not self._quiet or (not self._low.seen and self._must_judge_low())
 
     # --- verbs ------------------------------------------------------------------------------------
 

@@ -107,9 +107,10 @@ class Debounce:
     @property
     def give_up_at(self) -> float | None:
         """When C or D ends if no further reading comes, or None (D does not end in C like that)."""
-        if self.level in POWER_LEVELS and self._candidate not in (None, self.level, Level.C):
-            return self._away_since + timing.UNSTEADY_S
-        return None
+        candidate = self._candidate
+        if candidate is None or candidate is Level.C or candidate is self.level:
+            return None
+        return self._away_since + timing.UNSTEADY_S if self.level in POWER_LEVELS else None
 
     def put(self, level: Level, at: float) -> bool:
         """Take one reading; return True when the believed level changed."""

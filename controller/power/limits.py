@@ -127,11 +127,11 @@ def clamp(
         divisor = envelope.minimum_voltage_v
     by_power = envelope.maximum_power_w / divisor if divisor > 0.0 else current
     return Clamped(
-        voltage_v=voltage,
-        current_a=by_power if by_power < current else current,
-        voltage_limited=voltage < voltage_v,
-        current_limited=current < current_a,
-        power_limited=by_power < current,
+        voltage,
+        by_power if by_power < current else current,
+        voltage < voltage_v,  # limited: the voltage, the current, by power
+        current < current_a,
+        by_power < current,
     )
 
 

@@ -185,10 +185,12 @@ def good_points(digital_first: bool = False) -> tuple[Point, ...]:
     ramp = seen["evse close"]
     seen |= {"ramp": ramp + 0.5, "mid charge": ramp + 5.0, "opening": seen["evse open"] + 0.01}
     seen |= {"rest": seen["evse open"] + 3.0}
-    by_time: dict[float, list[str]] = {}
+    by_time: dict[float, list[tuple[str, float]]] = {}
     for name, at in sorted(seen.items(), key=lambda pair: pair[1]):
-        by_time.setdefault(round(at, 4), []).append(name)
-    return tuple(Point(", ".join(names), at) for at, names in by_time.items())
+        by_time.setdefault(round(at, 4), []).append((name, at))
+    return tuple(  # the last instant of each: all that the name tells has happened
+        Point(", ".join(name for name, _ in named), named[-1][1]) for named in by_time.values()
+    )
 
 
 def world_of(digital_first: bool) -> SimWorld:

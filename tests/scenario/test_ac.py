@@ -197,6 +197,8 @@ class Fault:
     heal: Act = nothing
     first: str = "before"
     """First point at which it matters."""
+    last: str = ""
+    """Last point at which it is the reason: what has ended has its own."""
     breaks_a: float = 40.0
     every: int = 1
     welded: bool = False
@@ -316,8 +318,16 @@ FAULTS = (
         off_s=OVER_CURRENT_S + 4.5,
         heal=part("ignores_limit", value=False),
         first="evse close",
+        patience_s=20.0,  # a small battery may be full first, and the offer stays for 10 s
     ),
-    Fault("operator stops", stop("evse"), "stop button", off_s=0.5, first="evse offering"),
+    Fault(
+        "operator stops",
+        stop("evse"),
+        "stop button",
+        off_s=0.5,
+        first="evse offering",
+        last="rest",
+    ),
     Fault("driver stops", stop("pev"), "stop button|target", off_s=0.5, first="pev charging"),
     Fault(
         "someone presses the emergency stop of the service",
@@ -325,6 +335,7 @@ FAULTS = (
         "remote emergency stop",
         off_s=0.05,
         first="evse offering",
+        last="rest",
     ),
     Fault(
         "operator resets",
@@ -332,6 +343,7 @@ FAULTS = (
         "reset by an operator",
         off_s=0.5,
         first="evse offering",
+        last="rest",
     ),
 )
 
@@ -341,7 +353,8 @@ def scenarios(*, digital_first: bool) -> list[object]:
     for number, fault in enumerate(FAULTS):
         points = list(good_points(digital_first))
         begin = next((i for i, p in enumerate(points) if fault.first in p.name), 0)
-        chosen = points[begin:]
+        ends = [i for i, p in enumerate(points) if fault.last and fault.last in p.name]
+        chosen = points[begin : ends[0] + 1 if ends else None]
         if digital_first:
             chosen = [p for p in chosen if p.at < at_offer(points)][number % 4 :: 4]
         rows += [

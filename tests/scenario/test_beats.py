@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from controller.communication import Communication
 from controller.realtime_base import AGE_STEP_S, HEARTBEAT_TIMEOUT_S
 from controller.signals import Heartbeat
 from controller.sim import SIDES, SimWorld
@@ -84,17 +83,3 @@ def test_silence_says_once_who_begins_to_hang() -> None:
     assert began == ["evse", "evse"]
     assert "evse" in silent
     assert "pev" not in silent
-
-
-@pytest.mark.parametrize("now", [0.02, 0.03, 0.04, 1.0])
-@pytest.mark.parametrize("side", SIDES)
-def test_late_beat_has_the_time_at_which_it_was_due(side: str, now: float) -> None:
-    core = SimWorld().nodes[f"{side}.communication"].core
-    assert isinstance(core, Communication)
-    core.heartbeat_s = 0.02
-    core.handle_timer(0.0)
-    at, beat = core.late_beat(now)
-    assert now - 0.02 < at <= now
-    assert at / 0.02 == pytest.approx(round(at / 0.02))
-    assert beat.sequence == 2
-    assert core.heartbeat_at == pytest.approx(at + 0.02)

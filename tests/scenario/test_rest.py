@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from controller.interlock_rules import PERMIT_LIFETIME_S
 from controller.power import limits
-from controller.signals import EvseInputs, OutputRequest, Phase, SetOutput
+from controller.signals import EvseInputs, OutputRequest, PevInputs, Phase, SetOutput
 from controller.sim_nodes import FRESH_S, RESTING_PERIOD_S
 from tests.scenario.worlds import advance, loaded_world, play_on, plug_in, small_world, watched
 
@@ -58,3 +59,21 @@ def test_supply_hears_its_set_point_four_times_a_second_at_rest() -> None:
     advance(world, 20.0)
     pauses = [b - a for a, b in pairwise(heard)]
     assert max(pauses) <= limits.SETPOINT_PERIOD_S + 0.001
+
+
+def test_both_sides_rest_until_the_same_instants_within_a_permit() -> None:
+    world, _ = loaded_world()
+    advance(world, 20.0)
+    at: dict[str, list[float]] = {"evse.realtime": [], "pev.realtime": []}
+
+    def observe(now: float, node: str, direction: str, item: object) -> None:
+        if type(item) in (EvseInputs, PevInputs):
+            at[node].append(now)
+
+    world.observers.append(observe)
+    advance(world, 10.0)
+    evse, pev = at.values()
+    assert len(set(evse) & set(pev)) > 0.9 * len(set(evse) | set(pev))
+    for times in (evse, pev):
+        assert all(b - a < PERMIT_LIFETIME_S for a, b in pairwise(times))
+        assert len(times) == len(set(times)), "none twice"
