@@ -31,7 +31,6 @@ from controller.interlock_rules import (
     Rule,
     Severity,
     is_stale,
-    is_within,
 )
 from controller.power import limits
 from controller.signals import (
@@ -54,6 +53,7 @@ PHASE_MISMATCH_S = 0.05
 CLOSED_PHASES = (Phase.CHARGE, Phase.CABLE_CHECK, Phase.PRE_CHARGE, Phase.STOPPING)
 """The power phases, and stopping: the ramp down needs closed contactors to its end."""
 TRANSFER_PHASES = (Phase.CHARGE, Phase.PRE_CHARGE)
+_CABLE_CHECK = Phase.CABLE_CHECK
 
 
 # Not frozen: the realtime process builds one every period, and a frozen one costs three times that.
@@ -102,7 +102,7 @@ class Snapshot:
 
 def over_voltage_limit_v(s: Snapshot) -> float:
     """Highest voltage that is no fault: the vehicle's maximum, in the cable check the test's."""
-    if s.requested_phase is Phase.CABLE_CHECK:
+    if s.requested_phase is _CABLE_CHECK:
         test_v = limits.cable_check_voltage_v(s.vehicle_maximum_v, s.charger_maximum_v)
         return test_v + limits.CABLE_CHECK_TOLERANCE_V
     return s.vehicle_maximum_v + limits.OVER_VOLTAGE_MARGIN_V
@@ -112,7 +112,7 @@ def emergency_limit_v(s: Snapshot) -> float:
     """Voltage of table 103; in the cable check (vehicle not connected) above the test voltage."""
     maximum_v = s.vehicle_maximum_v or s.charger_maximum_v
     trip_v = limits.emergency_over_voltage_v(maximum_v)
-    if s.requested_phase is Phase.CABLE_CHECK:
+    if s.requested_phase is _CABLE_CHECK:
         test_v = limits.cable_check_voltage_v(s.vehicle_maximum_v, s.charger_maximum_v)
         return max(trip_v, test_v + 2 * limits.CABLE_CHECK_TOLERANCE_V)
     return trip_v
@@ -130,12 +130,14 @@ def _over_current(s: Snapshot, _: InterlockConfig) -> bool:
 
 
 def _implausible(s: Snapshot, _: InterlockConfig) -> bool:
+    least_v, most_v = limits.PLAUSIBLE_VOLTAGE_V
+    least_a, most_a = limits.PLAUSIBLE_CURRENT_A
     return not (
-        is_within(s.voltage_v, limits.PLAUSIBLE_VOLTAGE_V)
-        and is_within(s.current_a, limits.PLAUSIBLE_CURRENT_A)
-        and 0.0 <= s.vehicle_maximum_v <= limits.PLAUSIBLE_VOLTAGE_V[1]
-        and 0.0 <= s.charger_maximum_v <= limits.PLAUSIBLE_VOLTAGE_V[1]
-        and 0.0 <= s.charger_maximum_a <= limits.PLAUSIBLE_CURRENT_A[1]
+        least_v <= s.voltage_v <= most_v
+        and least_a <= s.current_a <= most_a
+        and 0.0 <= s.vehicle_maximum_v <= most_v
+        and 0.0 <= s.charger_maximum_v <= most_v
+        and 0.0 <= s.charger_maximum_a <= most_a
     )
 
 

@@ -115,11 +115,6 @@ def is_stale(age_s: float, limit_s: float) -> bool:
     return not -AGE_TOLERANCE_S <= age_s <= limit_s
 
 
-def is_within(value: float, bounds: tuple[float, float]) -> bool:
-    """Return whether a value lies within bounds; no number does not."""
-    return bounds[0] <= value <= bounds[1]
-
-
 class Judge(Generic[Seen]):
     """Applies one table, period by period, and remembers what latched."""
 
@@ -132,6 +127,8 @@ class Judge(Generic[Seen]):
         # Since when each row is wrong; "since ever" until it was seen to be right.
         self._since: list[float | None] = [-inf] * len(self._rules)
         self._granted = False
+        self._doubted = True
+        """A row was wrong since `_since` was cleared."""
         self._reset_wanted = False
         self._faults: dict[str, str] = {}
         """Name of each row that latched, the first one first -> its reason."""
@@ -172,14 +169,16 @@ class Judge(Generic[Seen]):
 
     def _grant(self, now: float) -> Permits:
         """Grant everything: no row is wrong, and nothing is latched."""
-        self._since[:] = self._never
+        if self._doubted:
+            self._doubted = False
+            self._since[:] = self._never
         if not (self._granted and self.report.energise):
             self._granted = True
             self._update_report(close=True, energise=True, reasons=())
         return Permits(True, True, now + PERMIT_LIFETIME_S)
 
     def _apply(self, seen: Seen, wrong: Sequence[bool]) -> tuple[bool, bool, list[str]]:
-        close = energise = True
+        close = energise = self._doubted = True
         reasons: list[str] = []
         for index, rule in enumerate(self._rules):
             if not wrong[index]:

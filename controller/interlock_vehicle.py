@@ -20,7 +20,6 @@ from controller.interlock_rules import (
     Rule,
     Severity,
     is_stale,
-    is_within,
 )
 from controller.power import limits
 from controller.signals import InterlockReport, Permits, Phase, ResetRequest
@@ -74,11 +73,12 @@ class VehicleSnapshot:
 
 
 def _vehicle_implausible(s: VehicleSnapshot, _: InterlockConfig) -> bool:
+    least_v, most_v = limits.PLAUSIBLE_VOLTAGE_V
     return not (
-        is_within(s.inlet_voltage_v, limits.PLAUSIBLE_VOLTAGE_V)
-        and is_within(s.battery_voltage_v, limits.PLAUSIBLE_VOLTAGE_V)
+        least_v <= s.inlet_voltage_v <= most_v
+        and least_v <= s.battery_voltage_v <= most_v
         and abs(s.inlet_current_a) <= limits.PLAUSIBLE_CURRENT_A[1]
-        and 0.0 < s.battery_maximum_v <= limits.PLAUSIBLE_VOLTAGE_V[1]
+        and 0.0 < s.battery_maximum_v <= most_v
     )
 
 

@@ -74,6 +74,8 @@ class EvsePilot:
     def __init__(self, *, ventilation: bool = False) -> None:
         self.state = ControlPilotState.E
         self.duty: DutyCycle = DUTY_STEADY_HIGH
+        self.is_oscillating = False
+        """Whether this core drives the 1 kHz signal."""
         self.fault = PilotFault.NONE
         self.held = ""
         """Why the oscillator stays off until the vehicle is unplugged; or empty."""
@@ -116,11 +118,6 @@ class EvsePilot:
     def power_since(self) -> float:
         """Since when the vehicle is in C or D; infinite while it is not."""
         return self._toggles.power_since
-
-    @property
-    def is_oscillating(self) -> bool:
-        """Whether this core drives the 1 kHz signal."""
-        return DUTY_STEADY_LOW < self.duty < DUTY_STEADY_HIGH
 
     @property
     def is_wanted(self) -> bool:
@@ -223,7 +220,7 @@ class EvsePilot:
     # --- readings ---------------------------------------------------------------------------------
 
     def _negative_is_as_before(self, low_v: float) -> bool:
-        if self._low.seen and DUTY_STEADY_LOW < self.duty < DUTY_STEADY_HIGH:
+        if self._low.seen and self.is_oscillating:
             return levels.negative_peak_ok(low_v)
         return not self._must_judge_low()
 
@@ -357,6 +354,7 @@ class EvsePilot:
         if duty == self.duty:
             return []
         self.duty = duty
+        self.is_oscillating = DUTY_STEADY_LOW < duty < DUTY_STEADY_HIGH
         to_low = duty <= DUTY_STEADY_LOW
         self._settled_at = now + (timing.F_SETTLE_S if to_low else timing.DIODE_SETTLE_S)
         self._low.restart()

@@ -156,7 +156,10 @@ def emergency_over_voltage_v(maximum_v: float) -> float:
 
     A maximum that is no number gets the lowest.
     """
-    return next(trip for upto, trip in EMERGENCY_OVER_VOLTAGE_V if not maximum_v > upto)
+    for upto, trip in EMERGENCY_OVER_VOLTAGE_V[:-1]:
+        if not maximum_v > upto:
+            return trip
+    return EMERGENCY_OVER_VOLTAGE_V[-1][1]
 
 
 def bench_envelope(envelope: PowerEnvelope) -> PowerEnvelope:

@@ -400,7 +400,10 @@ class PowerStage(TableMachine):
                 self._current_a = min(self._current_a, max(0.0, reading.current_a))
             current_a = limits.ramped(self._current_a, current_a, max(0.0, elapsed_s))
         self._current_a = current_a
-        return SetOutput(clamped.voltage_v, current_a, True)
+        last, voltage_v = self.setpoint, clamped.voltage_v
+        if last.on and last.voltage_v == voltage_v and last.current_a == current_a:
+            return last
+        return SetOutput(voltage_v, current_a, True)
 
     def _target(self, measured_v: float) -> Clamped:
         state, request = self.state, self.request
