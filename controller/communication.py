@@ -9,6 +9,7 @@ have no other way to move anything. `driver_communication` puts sockets around t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -72,9 +73,10 @@ from controller.v2g.sdp import SdpClient, SdpServer
 from controller.v2g.secc import Secc, SeccConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from controller.config import CarConfig, ChargerConfig
+
+Receiver = tuple[Callable[[Any, float], list[Output]], tuple[Any, ...]]
+"""Who takes an input, and the cores that it may move."""
 
 HEARTBEAT_S = 0.02
 """Three heartbeats fit into realtime's patience of 60 ms, so two may be lost or late."""
@@ -125,36 +127,42 @@ class Communication:
             {kind: tuple(c for c in cores if c not in absent) for kind, cores in routes.items()}
         )
         cores = (self.station, self.modem, self.slac, self.sdp, self.session, *self.others)
-        self._cores = tuple(core for core in cores if core not in absent)
-        self._next_timers = tuple(core.next_timer for core in self._cores)
+        self._deadlines = {core: self._deadline_of(core) for core in cores if core not in absent}
+        """Kept, because most turns of a session are one core's alone."""
         self.heartbeat_s = HEARTBEAT_S
         self._sequence = 0
         self.heartbeat_at = 0.0
         """When the next heartbeat is due."""
         self._phase = self.station.phase
         self._ending = ""
-        self._cores_at = self._earliest_core()
-        """Kept, because a heartbeat moves no core: most turns of a session are only that."""
-        self._receivers: dict[type[Output], Callable[[Any, float], list[Output]]] = {
-            FrameReceived: self._receive_frame,
-            DatagramReceived: lambda i, now: self.sdp.receive_data(i.data, i.sender, now),
-            DataReceived: lambda i, now: self.session.receive_data(i.data, now),
-            ConnectionMade: self._connected,
-            ConnectionLost: lambda i, now: self.session.connection_lost(now),
-            ResetRequest: lambda i, now: [i],  # the operator's, for realtime
+        self._cores_at = min(self._deadlines.values())
+        self._receivers: dict[type[Output], Receiver] = {
+            FrameReceived: (self._receive_frame, (self.modem, self.slac)),
+            DatagramReceived: (
+                lambda i, now: self.sdp.receive_data(i.data, i.sender, now),
+                (self.sdp,),
+            ),
+            DataReceived: (lambda i, now: self.session.receive_data(i.data, now), (self.session,)),
+            ConnectionMade: (self._connected, (self.station, self.session)),
+            ConnectionLost: (lambda i, now: self.session.connection_lost(now), (self.session,)),
+            ResetRequest: (lambda i, now: [i], ()),  # the operator's, for realtime
         }
         if not self.with_v2g:
-            nothing = dict.fromkeys((DatagramReceived, DataReceived, ConnectionLost), _ignore)
-            self._receivers |= {**nothing, ConnectionMade: _refuse}
+            nothing = dict.fromkeys((DatagramReceived, DataReceived, ConnectionLost), (_ignore, ()))
+            self._receivers |= {**nothing, ConnectionMade: (_refuse, ())}
 
     def receive(self, item: Output, now: float) -> list[Output]:
         """Take one input: a frame, a datagram, connection events, or a signal of realtime."""
-        receive = self._receivers.get(type(item))
-        if receive is None:
-            out = self._router.dispatch([item], now)[1:]
+        router = self._router
+        router.touched.clear()
+        receiver = self._receivers.get(type(item))
+        if receiver is None:
+            out = router.dispatch([item], now)[1:]
         else:
-            out = self._router.dispatch(receive(item, now), now)
-        self._cores_at = self._earliest_core()
+            receive, cores = receiver
+            router.touched.update(cores)
+            out = router.dispatch(receive(item, now), now)
+        self._look_at_deadlines()
         return self._finish(out, now)
 
     def _receive_frame(self, item: FrameReceived, now: float) -> list[Output]:
@@ -171,12 +179,14 @@ class Communication:
         """Let each core act on its deadline, and beat."""
         out: list[Output] = []
         if now >= self._cores_at:
-            for core in self._cores:
-                at = core.next_timer()
-                if at is not None and at <= now:
+            router = self._router
+            router.touched.clear()
+            for core, at in self._deadlines.items():
+                if at <= now:
+                    router.touched.add(core)
                     out += core.handle_timer(now)
-            self._router.dispatch(out, now)
-            self._cores_at = self._earliest_core()
+            router.dispatch(out, now)
+            self._look_at_deadlines()
         return self._finish(out, now)
 
     def next_timer(self) -> float:
@@ -192,13 +202,19 @@ class Communication:
         self._sequence += 1
         return Heartbeat(self._sequence, self._phase, at)
 
-    def _earliest_core(self) -> float:
-        best = inf
-        for next_timer in self._next_timers:
-            at = next_timer()
-            if at is not None and at < best:
-                best = at
-        return best
+    @staticmethod
+    def _deadline_of(core: Any) -> float:  # noqa: ANN401 - whatever has deadlines
+        at = core.next_timer()
+        return inf if at is None else at
+
+    def _look_at_deadlines(self) -> None:
+        """Read again the deadlines of the cores that were given something."""
+        deadlines = self._deadlines
+        for core in self._router.touched:
+            if core in deadlines:
+                at = core.next_timer()
+                deadlines[core] = inf if at is None else at
+        self._cores_at = min(deadlines.values())
 
     def _finish(self, out: list[Output], now: float) -> list[Output]:
         """Add why the session is to end, and the heartbeat when due or the phase has changed."""
@@ -265,7 +281,10 @@ class EvseCommunication(Communication):
         )
         if isinstance(self.station, AcStation):
             ask = self.station.request_current
-            self._receivers[CurrentRequest] = lambda i, now: ask(i.current_a, now)
+            self._receivers[CurrentRequest] = (
+                lambda i, now: ask(i.current_a, now),
+                (self.station,),
+            )
 
 
 class PevCommunication(Communication):

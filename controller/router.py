@@ -37,6 +37,8 @@ class Router:
 
     def __init__(self, routes: dict[type[Output], tuple[Any, ...]]) -> None:
         self._routes = routes
+        self.touched: set[Any] = set()
+        """Cores that were given something since the owner cleared this."""
 
     def dispatch(self, outputs: list[Output], now: float) -> list[Output]:
         """Pass outputs on until none is left; returns all of them."""
@@ -45,6 +47,7 @@ class Router:
             cores = routes.get(type(output))
             if cores is None:
                 continue
+            self.touched.update(cores)
             for core in cores:
                 outputs += core.receive_signal(output, now)
             if done >= self.LIMIT:

@@ -13,14 +13,15 @@ nothing is ever late, so what happens in most of these periods is known beforeha
 
 from __future__ import annotations
 
-from collections.abc import MutableSet
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from controller.loop import Core, Node, Record
 from controller.signals import EvseInputs, Heartbeat, PevInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence, Set
+    from collections.abc import Callable, Iterable, Sequence, Set
+    from typing import Self
 
     from controller.communication import Communication
     from controller.realtime_ac import ChargerCore
@@ -229,31 +230,25 @@ class Beats:
             self._count(now)
 
 
-class Silence(MutableSet[str]):
+class Silence(set[str]):
     """The sides that hang; `before` is told of each that begins to."""
 
     def __init__(self, before: Callable[[str], None]) -> None:
+        super().__init__()
         self._before = before
-        self._sides: set[str] = set()
 
-    def __contains__(self, side: object) -> bool:
-        """Whether this side hangs."""
-        return side in self._sides
-
-    def __iter__(self) -> Iterator[str]:
-        """All that hang."""
-        return iter(self._sides)
-
-    def __len__(self) -> int:
-        """How many hang."""
-        return len(self._sides)
-
-    def add(self, value: str) -> None:
+    def add(self, side: str) -> None:
         """Let this side hang."""
-        if value not in self._sides:
-            self._before(value)
-            self._sides.add(value)
+        if side not in self:
+            self._before(side)
+            super().add(side)
 
-    def discard(self, value: str) -> None:
-        """Let this side act again."""
-        self._sides.discard(value)
+    def update(self, *sides: Iterable[str]) -> None:
+        """Let all these hang."""
+        for side in chain(*sides):
+            self.add(side)
+
+    def __ior__(self, sides: Set[str]) -> Self:  # type: ignore[override, misc]
+        """Let all these hang."""
+        self.update(sides)
+        return self

@@ -288,7 +288,7 @@ class DinEvcc(EvccParts):
                 self._fail(f"charger did not answer {what} in time")
             elif self._resend is not None:
                 self._resend()
-        self._waited_in = self.state.value
+        self._waited_in = self.state
         return outputs + self.drain() + super().handle_timer(now)
 
     # --- guards

@@ -21,6 +21,7 @@ from controller.v2g.session import V2gSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from enum import Enum
 
 
 class EvccParts(TableMachine):
@@ -41,7 +42,7 @@ class EvccParts(TableMachine):
         self.session = V2gSession()
         self._connected = False
         self._has_session = False
-        self._waited_in = ""
+        self._waited_in: Enum = self.state
         self._contactors = False
         self._phase = Phase.CONNECTED
         self._resend: Callable[[], None] | None = None
@@ -84,7 +85,7 @@ class EvccParts(TableMachine):
     def latch_timeout(self) -> None:
         """A phase took too long."""
         self.session.fault = True
-        self.session.latch(f"{self._waited_in} took too long")
+        self.session.latch(f"{self._waited_in.value} took too long")
 
     def latch_current(self) -> None:
         """The current did not fall."""

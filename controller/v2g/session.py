@@ -44,7 +44,8 @@ class Deadlines:
 
     def take_expired(self, now: float) -> list[str]:
         """Remove and return the names of those that have passed, earliest first."""
-        expired = sorted((at, name) for name, at in self._at.items() if at <= now)
+        expired = [(at, name) for name, at in self._at.items() if at <= now]
+        expired.sort()
         for _, name in expired:
             del self._at[name]
         return [name for _, name in expired]
