@@ -102,6 +102,9 @@ class PeriodLoop:
         """Periods that ended too late, however many instants they cost."""
         self.culprit = ""
         """What took longest in the last of them, and how long; empty while there was none."""
+        self.worst = ""
+        """The same of the worst of them since `forget_worst`."""
+        self._worst_ns = 0
         self._sections = tuple(sections)
         self._halfway = halfway
         self._rest = rest
@@ -162,3 +165,9 @@ class PeriodLoop:
         self.skipped += missed
         self.overruns += 1
         self.culprit = f"{longest} ({longest_ns / 1e6:.1f} ms)"
+        if longest_ns > self._worst_ns:
+            self.worst, self._worst_ns = self.culprit, longest_ns
+
+    def forget_worst(self) -> None:
+        """Let the worst overrun be that of the time from now on."""
+        self.worst, self._worst_ns = "", 0

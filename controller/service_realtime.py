@@ -164,7 +164,10 @@ class RealtimeService:
         if now < self._report_at and not (overran and now >= self._least_at):
             return
         if overran:
-            self._journal.say(now, f"a period took too long: {self.loop.culprit}", WARNING)
+            count = self.loop.overruns - self._reported_overruns
+            what = "a period" if count == 1 else f"{count} periods, at worst one,"
+            self._journal.say(now, f"{what} took too long: {self.loop.worst}", WARNING)
+            self.loop.forget_worst()
         self._report(now)
 
     def _kick(self, now: float) -> None:

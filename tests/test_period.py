@@ -124,6 +124,19 @@ def test_the_culprit_is_the_longest_section_of_that_period() -> None:
     assert rig.loop.culprit == "read (8.0 ms)"
 
 
+def test_the_worst_of_several_is_remembered_until_it_was_told() -> None:
+    rig = Rig()
+    for decide_ms in (7.0, 30.0, 9.0):
+        rig.work_ms["decide"] = decide_ms
+        rig.loop.turn()
+    assert rig.loop.culprit == "decide (9.0 ms)"
+    assert rig.loop.worst == "decide (30.0 ms)"
+    rig.loop.forget_worst()
+    assert rig.loop.worst == ""
+    rig.loop.turn()
+    assert rig.loop.worst == "decide (9.0 ms)"
+
+
 def test_the_machine_is_the_culprit_when_it_woke_us_late() -> None:
     rig = Rig()
     rig.clock.late_ns = 40_000_000

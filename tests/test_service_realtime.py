@@ -308,6 +308,7 @@ def test_steady_overruns_do_not_flood(rig: Rig) -> None:
     rig.run(5.0)
     assert len(of(LoopReport, peer.reports)) <= 51
     assert of(LoopReport, peer.reports)[-1].overruns >= 490
+    assert "10 periods, at worst one, took too long: reading the hardware (6.0 ms)" in rig.said
 
 
 def test_trouble_of_the_hardware_is_told_once_and_its_end_too(rig: Rig) -> None:

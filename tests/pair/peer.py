@@ -53,6 +53,7 @@ class Peer:
         self._beat_at = 0.0
         self._quiet = False
         self._wanted = False
+        self._has_struck = False
         self._notifier = Notifier()
         self.loop.add(LoopTimer(BEAT_S, self._beat, self.loop.now()))
         signal.signal(signal.SIGUSR1, self._ring)
@@ -68,6 +69,7 @@ class Peer:
             self._come()
         if self._wanted:
             self._wanted = False
+            self._has_struck = True
             tell(f"beat {self._beat_at:.6f}")
             self._then(self)
         if not self._quiet:
@@ -103,7 +105,8 @@ class Peer:
         self.loop.watch(self.channel.fileno(), None)
         self.channel.close()
         self.channel = None
-        self._quiet = True  # it had its say
+        self.phase = Phase.IDLE
+        self._quiet = self._has_struck  # then it had its say; else it was turned away
         tell(f"lost {self._beat_at:.6f}")
 
     # --- the way to a phase ----------------------------------------------------------------------

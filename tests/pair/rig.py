@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
 """For what a machine does in a second."""
+SESSION_S = 12.0
+"""For what a session takes two seconds to reach."""
 CHARGER = """\
 [plc]
 modem = "none"
@@ -309,8 +311,10 @@ class Rig:
         self.car_phase = Phase.IDLE
 
     def reach(self, phase: Phase) -> None:
-        """Wait until the session is in a phase, as the car sees it."""
-        self.wait(lambda: self.car_phase is phase, f"phase {phase.value}")
+        """Wait until the session is in a phase, as the car sees it; one that failed never will."""
+        self.wait(lambda: self.car_phase in (phase, Phase.FAULT), f"{phase.value}", SESSION_S)
+        if self.car_phase is not phase:
+            raise TooLateError(f"the session failed before {phase.value}\n{self.story()}")
 
     def step_wall_clock(self, seconds: float) -> None:
         """Let the date of the processes under test jump; see `stepped`."""

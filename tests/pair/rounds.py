@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from controller.signals import Phase
+from tests.pair.rig import SESSION_S
 
 if TYPE_CHECKING:
     import random
@@ -173,7 +174,7 @@ def reach_real(rig: Rig, phase: Phase) -> None:
         rig.go_on(0.1)
         rig.ask_car_to_stop()
     if phase is Phase.CONNECTED:
-        rig.wait(lambda: 0.0 < rig.plant.duty < 1.0, "5 %")
+        rig.wait(lambda: 0.0 < rig.plant.duty < 1.0, "5 %", SESSION_S)
     else:
         rig.reach(phase)
 
@@ -255,7 +256,7 @@ def play_peer(rig: Rig, fault: str, phase: Phase, delay_s: float) -> Outcome:
     rig.wait_ready("communication")
     if phase is not Phase.IDLE:
         rig.plug()
-    rig.wait(reached(rig, peer, phase), f"phase {phase.value}")
+    rig.wait(reached(rig, peer, phase), f"phase {phase.value}", SESSION_S)
     rig.go_on(delay_s)
     strike = Strike(rig)
     peer.signal(signal.SIGUSR1)
