@@ -35,6 +35,9 @@ STANDSTILL = 10_000
 stopwatch = time.perf_counter
 """Wall-clock seconds for measuring our own answer times; never used for protocol timers."""
 
+work_time = time.process_time
+"""Seconds that this process has used of a CPU: tells a long turn from a machine that was busy."""
+
 Record = Callable[[float, str, str, Any], None]
 """record(now, node name, "in" or "out", input or output)."""
 

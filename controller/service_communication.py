@@ -17,15 +17,17 @@ from controller.config import ChargerConfig
 from controller.driver_journal import NOTICE, WARNING, Journal
 from controller.driver_notify import Notifier
 from controller.errors import ConfigError
-from controller.loop import Loop, LoopTimer, come_early, freeze_garbage
+from controller.loop import Loop, LoopTimer, come_early, freeze_garbage, work_time
 from controller.netns import interfaces
 from controller.process_communication import Place, open_charger, open_link, open_vehicle
 from controller.recorder import Recorder
 from controller.service_link import RealtimeLink
 from controller.service_trace import SessionTraces
 from controller.signals import Phase, StopRequest
+from controller.v2g.messages import din, sap
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from controller.communication import Communication
@@ -40,15 +42,22 @@ always busy makes the kernel stop *all* of it for 50 ms in each second (sched_rt
 STOP_WITHIN_S = 4.0
 """A car ends within 2 s; who waits longer for it is killed by systemd."""
 LOOK_S = 0.05
-ALIVE_S = 0.1
-"""The loop turns at least this often, to say that it does."""
+ALIVE_S = 0.02
+"""The loop turns at least this often, as it beats, to say that it does."""
+LATE_S = 0.03
+"""Realtime believes a beat for 60 ms: half of that is worth a line."""
 
 
 class CommunicationService:
     """What the process does besides its core: signs of life, and an end in good order."""
 
     def __init__(
-        self, loop: Loop, core: Communication, sockets: Sockets, notifier: Notifier
+        self,
+        loop: Loop,
+        core: Communication,
+        sockets: Sockets,
+        notifier: Notifier,
+        say: Callable[[str, int], None],
     ) -> None:
         self._loop = loop
         self._core = core
@@ -56,6 +65,9 @@ class CommunicationService:
         self._notifier = notifier
         self._end_at: float | None = None
         self._status = ""
+        self._say = say
+        self._turned_at: float | None = None
+        self._worked_s = 0.0
         loop.add(LoopTimer(ALIVE_S, self._alive, loop.now()))
 
     def stop(self, now: float) -> None:
@@ -76,10 +88,22 @@ class CommunicationService:
 
     def _alive(self, now: float) -> None:
         self._notifier.alive(now)
+        self._look_at_the_time(now)
         status = f"{self._core.station.state.value}"
         if status != self._status and self._end_at is None:
             self._status = status
             self._notifier.send(self._notifier.words.status(status))
+
+    def _look_at_the_time(self, now: float) -> None:
+        """Say when a turn came late: because of a turn of ours, or of a machine that was busy."""
+        worked_s = work_time()
+        if self._turned_at is not None:
+            late_s = now - self._turned_at - ALIVE_S
+            own_s = worked_s - self._worked_s
+            if late_s > LATE_S:
+                ms = f"{late_s * 1000:.0f} ms late, after {own_s * 1000:.0f} ms of own work"
+                self._say(f"the loop turned {ms}", WARNING)
+        self._turned_at, self._worked_s = now, worked_s
 
 
 def serve_communication(
@@ -108,10 +132,11 @@ def serve_communication(
         resources.callback(traces.close)
         place = Place(loop, Recorder(traces.record), where, link, mac, sdp_port)
         core, sockets = _open(config, place)
+        prepare_codecs()
         resources.callback(sockets.close)
         realtime = RealtimeLink(loop, config.realtime.socket, sockets, traces.record, say)
         resources.callback(realtime.close)
-        service = CommunicationService(loop, core, sockets, notifier)
+        service = CommunicationService(loop, core, sockets, notifier, say)
         _hang_bell(loop, service, resources)
         freeze_garbage()
         for line in come_early(NICE):
@@ -119,6 +144,12 @@ def serve_communication(
         notifier.send(notifier.words.ready(core.station.state.value))
         loop.run()
     return 0
+
+
+def prepare_codecs() -> None:
+    """Make the codec's functions before the first session: beats must not wait for them."""
+    for codec in (sap.CODEC, din.CODEC):
+        codec.prepare()
 
 
 def _open(config: ChargerConfig | CarConfig, place: Place) -> tuple[Communication, Sockets]:

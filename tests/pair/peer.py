@@ -50,6 +50,7 @@ class Peer:
         self._voltage_v = args.voltage
         self._then = FAULTS[args.then]
         self._sequence = 0
+        self._turned_at = self.loop.now()
         self._beat_at = 0.0
         self._quiet = False
         self._wanted = False
@@ -65,6 +66,10 @@ class Peer:
         self.loop.run()
 
     def _beat(self, now: float) -> None:
+        late_ms = (now - self._turned_at - BEAT_S) * 1e3
+        self._turned_at = now
+        if late_ms > 30.0:  # as the real one says it
+            sys.stderr.write(f"the loop turned {late_ms:.0f} ms late, after 0 ms of own work\n")
         if self.channel is None:
             self._come()
         if self._wanted:

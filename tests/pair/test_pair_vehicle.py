@@ -82,7 +82,7 @@ def play(folder: Path, victim: str, action: signal.Signals, bound_s: float) -> t
             wrong = [str(error)]
         if victim == "car-realtime" and "the realtime process" not in rig.said("car-communication"):
             wrong.append("its end is not told")
-        return "; ".join(wrong), rig.stalled_s(0)
+        return "; ".join(wrong), rig.stalled_s({})
 
 
 @pytest.mark.timeout(400)

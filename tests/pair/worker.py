@@ -75,17 +75,16 @@ class Table:
         return outcome
 
     def _try(self, one: Play) -> rounds.Outcome:
-        mark, stalled_s = 0, 0.0
+        marks: dict[str, int] = {}
         try:
             rig = self.rig = self.rig or self._bring_up()
-            mark = len(rig.said())
+            marks = rig.marks()
             rig.plant.worst_late_s = 0.0
             outcome = one(rig)
-            outcome.stalled_s = rig.stalled_s(mark)
+            outcome.stalled_s = rig.stalled_s(marks)
         except (AssertionError, ControllerError) as error:  # TooLateError among them
             outcome = rounds.Outcome("?", "?", wrong=[str(error)])
-            stalled_s = 1.0 if self.rig is None else self.rig.stalled_s(mark)
-            outcome.stalled_s = stalled_s
+            outcome.stalled_s = 1.0 if self.rig is None else self.rig.stalled_s(marks)
             self.close()
         return outcome
 

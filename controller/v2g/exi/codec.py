@@ -46,6 +46,10 @@ class Codec(Generic[M]):
     def _compiled(self) -> Compiled:
         return Compiled(self.name, self.grammar)
 
+    def prepare(self) -> None:
+        """Make everything now that is otherwise made at first use (some 50 ms)."""
+        self._compiled.prepare()
+
     @property
     def source(self) -> str:
         """The generated code so far: functions are made when they are first needed."""

@@ -64,6 +64,13 @@ class Compiled:
         width = m.bit_length() - 1
         return (m << (-width & 7)).to_bytes((width + 15) >> 3, "big")[1:]
 
+    def prepare(self) -> None:
+        """Make every function now: what is not made at first use delays no first message."""
+        for type_ in list(self._grammar.types.values()):
+            if type_.cls is not None and not type_.is_abstract:
+                self._function("read", type_)
+                self._function("write", type_)
+
     def _root_reader(self, head: int) -> Reader:
         for name, type_ in self._grammar.roots.items():
             if head == self._head(name):
