@@ -21,32 +21,21 @@ once: the rest goes on for a moment, so that the other halves do what they do wi
 from __future__ import annotations
 
 import contextlib
-import itertools
-import json
 import os
 import socket
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from controller import __version__, ipc, signals_json
+from controller import ipc, signals_json
 from controller.child import Child
 from controller.driver_sniffer import Sniffer
-from controller.errors import PortError, WireError
+from controller.errors import WireError
 from controller.interlock_test import NOT_CONFIGURED, bench_text
-from controller.loop import (
-    NEVER,
-    Loop,
-    LoopTimer,
-    freeze_garbage,
-    go_first,
-    utc_stamp,
-    wall_time,
-)
+from controller.loop import NEVER, Loop, LoopTimer, freeze_garbage, go_first
 from controller.process_site import LOOPBACK, REALTIME_PRIORITY
 from controller.report import Report
-from controller.session_capture import SessionCapture
+from controller.session_folder import SessionFolder
 from controller.signals import (
     Output,
     SessionEnded,
@@ -55,11 +44,11 @@ from controller.signals import (
 from controller.sim import SIDES, World, host_mac
 from controller.site_link import choose_link, free_udp_port, link_problems
 from controller.site_pace import Pace
-from controller.trace import TraceWriter
 from controller.v2g.sdp import SDP_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from controller.config import CarConfig, ChargerConfig
     from controller.view import View
@@ -130,7 +119,6 @@ class RunningSite:
         self._grace_s = GRACE_S if scene.speed is not None else BENCH_GRACE_S
         self._plugged = False
         self._given_up = ""
-        self._folder = Path()
         self._wires: dict[str, Callable[[bytes], int]] = {}
         self._button: socket.socket | None = None
         self._resources = contextlib.ExitStack()
@@ -141,7 +129,10 @@ class RunningSite:
     def run(self) -> dict[str, Any]:
         """Play the scene; returns the summary, which is also in the folder. Raises PortError."""
         with self._resources:
-            self._open_folder()
+            self._folder = SessionFolder(
+                self.scene.folder, self.scene.details, compose=self.link == LOOPBACK
+            )
+            self._folder.close_with(self._resources)
             self._hang_bell()
             self.view.say(f"link: {self.link} ({self.why})")
             for problem in link_problems(self.link):
@@ -190,22 +181,6 @@ class RunningSite:
         else:
             self._given_up = self._given_up or "ended by the user"
             self.loop.stop()
-
-    def _open_folder(self) -> None:
-        try:
-            self._folder = self.scene.folder or new_folder(Path("sessions") / utc_stamp())
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise PortError(
-                f"{error.filename}: cannot be made ({error.strerror}); choose another with --out"
-            ) from error
-        header = {"program": "ccs-pilot", "version": __version__, **self.scene.details}
-        self._trace = TraceWriter(self._folder / "trace.jsonl", header)
-        self._resources.callback(self._trace.close)
-        self._capture = SessionCapture(
-            self._folder / "capture.pcapng", wall_time(), compose=self.link == LOOPBACK
-        )
-        self._resources.callback(self._capture.close)
 
     def _start_children(self) -> None:
         names = []
@@ -313,19 +288,15 @@ class RunningSite:
 
     def _write_summary(self) -> dict[str, Any]:
         summary = self.report.summary(self.scene.car.car.target_soc_percent)
-        summary |= {"link": self.link, "link_reason": self.why, "folder": str(self._folder)}
+        summary |= {"link": self.link, "link_reason": self.why, "folder": str(self._folder.path)}
         summary |= {"session_s": round(self.now - self._origin, 3), "given_up": self._given_up}
         summary["interrupted"] = self.stops > 0
         summary["latest_step_s"] = round(self._latest_step_s, 4)
         summary["energy_wh"] = round(self.world.energy_wh, 1)
-        summary["not_kept"] = [why for why in (self._trace.error, self._capture.error) if why]
+        summary["not_kept"] = self._folder.not_kept
         if self._given_up and not self.report.reasons:
             summary["reason"] = self._given_up
-        path = self._folder / "summary.json"
-        try:
-            path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise PortError(f"{path}: cannot be written ({error.strerror})") from error
+        self._folder.write_summary(summary)
         return summary
 
     # --- time ------------------------------------------------------------------------------------
@@ -432,11 +403,11 @@ class RunningSite:
 
     def observe(self, at: float, node: str, direction: str, item: Output, repeats: int) -> None:
         """Show, count and keep one record."""
-        self._trace.record(at, node, direction, item, repeats)
+        self._folder.trace.record(at, node, direction, item, repeats)
         self.report.observe(at, node, direction, item)
         self.view.observe(at, node, direction, item)
         self.world.observe(node, item, self.now)
-        self._capture.observe(at, node, item)
+        self._folder.capture.observe(at, node, item)
         if isinstance(item, SessionEnded) and self._ending():
             hurry = self.stops and self.scene.speed is None
             when = self.now + (0.0 if hurry else SETTLE_S)
@@ -470,7 +441,7 @@ class RunningSite:
         def readable(now: float) -> None:
             while (frame := sniffer.receive()) is not None:
                 side = ours if frame[6:12] == sniffer.mac else theirs
-                self._capture.frame(frame, now - self._origin, side)
+                self._folder.capture.frame(frame, now - self._origin, side)
 
         self._resources.callback(sniffer.close)
         self.loop.watch(sniffer.fileno(), readable)
@@ -491,30 +462,17 @@ class RunningSite:
                 return
             if not frame:
                 return
-            self._capture.frame(frame, self.now - self._origin, side)
+            self._folder.capture.frame(frame, self.now - self._origin, side)
             self._powerline(self.world.powerline.receive_frame(SIDES.index(side), frame, self.now))
 
     def _powerline(self, deliveries: list[tuple[int, bytes]]) -> None:
         for index, frame in deliveries:
             if frame[6:12] not in HOSTS:  # a modem's own: nobody has captured it yet
-                self._capture.frame(frame, self.now - self._origin, SIDES[index])
+                self._folder.capture.frame(frame, self.now - self._origin, SIDES[index])
             send = self._wires.get(SIDES[index])
             if send is not None:
                 with contextlib.suppress(OSError):  # a full queue loses frames, like any wire
                     send(frame)
-
-
-def new_folder(wanted: Path) -> Path:
-    """Make a folder that was not there: `wanted`, or with _2, _3 behind it. Raises OSError."""
-    wanted.parent.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(2):
-        try:
-            wanted.mkdir()
-        except FileExistsError:
-            wanted = wanted.with_name(f"{wanted.name.partition('_')[0]}_{number}")
-        else:
-            break
-    return wanted
 
 
 HOSTS = frozenset(map(host_mac, SIDES))

@@ -11,7 +11,6 @@ import pytest
 from controller.config import (
     CarConfig,
     ChargerConfig,
-    Key,
     load,
     parse,
     reference,
@@ -20,6 +19,8 @@ from controller.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from controller.config_keys import Key
 
 FILES: list[type[Any]] = [ChargerConfig, CarConfig]
 

@@ -10,8 +10,8 @@ import pytest
 from controller import scene
 from controller.config import CarConfig, ChargerConfig, parse
 from controller.errors import PortError
+from controller.session_folder import new_folder
 from controller.signals import AnswerMeasured, SessionEnded
-from controller.site import new_folder
 from controller.site_link import choose_link, free_udp_port
 from tests.test_report import asked, car, charger, report, sent
 

@@ -169,6 +169,7 @@ MACHINE = {
     "controller.service_realtime",
     "controller.service_trace",
     "controller.session_capture",
+    "controller.session_folder",
     "controller.sim",
     "controller.sim_bench",
     "controller.sim_nodes",
