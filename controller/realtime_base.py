@@ -224,7 +224,7 @@ class ChargerRealtime(Realtime):
         return out
 
     def _heartbeat(self, item: Heartbeat, now: float) -> list[Output]:
-        out = super()._heartbeat(item, now)
+        out = Realtime._heartbeat(self, item, now)
         if not self.pilot.is_listening:  # a wish may be right behind the beat
             out += self.silence.follow(self._heartbeat_at, now, closed=False)
         return out

@@ -57,7 +57,8 @@ class SimContactors:
 
     def read(self, now: float) -> ContactorReading:
         """Mirror-contact feedback."""
-        self.move(now)
+        if now > self._now or now >= self.moves_at:
+            self.move(now)
         closed = self.is_closed if self.feedback_stuck is None else self.feedback_stuck
         return ContactorReading(closed, now)
 
@@ -311,7 +312,8 @@ class SimCircuitContactors:
 
     def read(self, now: float) -> ContactorReading:
         """Mirror-contact feedback."""
-        self.circuit.advance(now)
+        if self.circuit.now != now:
+            self.circuit.advance(now)
         return self.contactors.read(now)
 
 
@@ -380,7 +382,8 @@ class SimVehicle:
         if self.silent and self._report is not None:
             return self._report
         circuit = self.circuit
-        circuit.advance(now)
+        if circuit.now != now:
+            circuit.advance(now)
         battery = circuit.battery
         closed = circuit.inlet_contactors.is_closed
         linked = closed and circuit.evse_contactors.is_closed

@@ -20,6 +20,12 @@ def physical(amount: float, unit: Unit) -> PhysicalValue:
     return _coarse(min(max(amount, -MOST), MOST), unit)
 
 
+@lru_cache(maxsize=64)
+def limit(amount: float, unit: Unit) -> PhysicalValue:
+    """Return an amount that stays the same for many messages; see `physical`."""
+    return physical(amount, unit)
+
+
 @lru_cache(maxsize=512)
 def _tenths(value: int, unit: Unit) -> PhysicalValue:
     """Return a value in tenths: amounts come again and again, limits in every message."""

@@ -17,7 +17,7 @@ from controller.v2g.messages.din import (
     ResponseCode,
     Unit,
 )
-from controller.v2g.physical import physical
+from controller.v2g.physical import limit, physical
 from controller.v2g.session import SeccSession, Stop
 
 Report = PowerReport | None
@@ -120,11 +120,11 @@ def parameters_res(
         sa_schedules=din.SaScheduleList(sa_schedule_tuple=(schedule,)),  # some stop without it
         evse_charge_parameter=din.DcEvseChargeParameter(
             dc_evse_status=dc_status(session, status, IsolationLevel.Invalid),
-            evse_maximum_current_limit=physical(limits.maximum_current_a, Unit.A),
-            evse_maximum_power_limit=physical(limits.maximum_power_w, Unit.W),  # [V2G-DC-626]
-            evse_maximum_voltage_limit=physical(limits.maximum_voltage_v, Unit.V),
-            evse_minimum_current_limit=physical(limits.minimum_current_a, Unit.A),
-            evse_minimum_voltage_limit=physical(limits.minimum_voltage_v, Unit.V),
+            evse_maximum_current_limit=limit(limits.maximum_current_a, Unit.A),
+            evse_maximum_power_limit=limit(limits.maximum_power_w, Unit.W),  # [V2G-DC-626]
+            evse_maximum_voltage_limit=limit(limits.maximum_voltage_v, Unit.V),
+            evse_minimum_current_limit=limit(limits.minimum_current_a, Unit.A),
+            evse_minimum_voltage_limit=limit(limits.minimum_voltage_v, Unit.V),
             evse_current_regulation_tolerance=physical(REGULATION_TOLERANCE_A, Unit.A),
             evse_peak_current_ripple=physical(PEAK_RIPPLE_A, Unit.A),
         ),
@@ -190,9 +190,9 @@ def current_demand_res(
         evse_current_limit_achieved=current,
         evse_voltage_limit_achieved=voltage,
         evse_power_limit_achieved=power,
-        evse_maximum_voltage_limit=physical(limits.maximum_voltage_v, Unit.V),
-        evse_maximum_current_limit=physical(limits.maximum_current_a, Unit.A),
-        evse_maximum_power_limit=physical(limits.maximum_power_w, Unit.W),
+        evse_maximum_voltage_limit=limit(limits.maximum_voltage_v, Unit.V),
+        evse_maximum_current_limit=limit(limits.maximum_current_a, Unit.A),
+        evse_maximum_power_limit=limit(limits.maximum_power_w, Unit.W),
     )
 
 
