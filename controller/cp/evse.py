@@ -104,7 +104,10 @@ class EvsePilot:
         self.sample_at = -inf
         """When the last sample was taken; minus infinity before the first."""
         self._began_at: float | None = None
-        self._settled_at = -inf
+        self._settled_at = self._level_at = -inf
+        """When the drive has settled, and when the level was last believed anew."""
+        self._wrong_since: float | None = None
+        """Since when a level from before the drive changed contradicts it."""
         self._told: PilotChanged | None = None
 
     # --- what is known ----------------------------------------------------------------------------
@@ -245,6 +248,7 @@ class EvsePilot:
     def _level_changed(self, before: Level | None, at: float) -> list[Output]:
         level = self._debounce.level
         assert level is not None
+        self._level_at = at
         self._keep_low, self._keep_high = levels.keep_band(level)
         if level is Level.F:  # far above -12 V it stays F, but something is wrong
             self._keep_high = limits.F_LOST_V
@@ -286,12 +290,24 @@ class EvsePilot:
         if level is Level.F and self.duty <= DUTY_STEADY_LOW:
             self._was_f, self._low.missing = True, False
             self._judge_f(sample, at)
-        elif faults.is_wrong_level(level, self.duty) and self._latched is PilotFault.NONE:
+        elif (
+            faults.is_wrong_level(level, self.duty)
+            and self._latched is PilotFault.NONE
+            and self._is_confirmed(at)
+        ):
             fault = faults.of_level(level, sample, self.duty, was_f=self._was_f)
             if fault is PilotFault.NEGATIVE_SUPPLY:
                 self._low.missing = True
             else:
                 self._latch(fault)
+
+    def _is_confirmed(self, at: float) -> bool:
+        """Say whether the level still stands: one reading after the drive changed may be late."""
+        if self._level_at >= self._settled_at:
+            return True
+        if self._wrong_since is None:
+            self._wrong_since = at
+        return at - self._wrong_since >= timing.DEBOUNCE_S
 
     def _judge_f(self, sample: PilotSample, at: float) -> None:
         """Notice a short circuit of F that is too weak to make it E."""
@@ -359,7 +375,7 @@ class EvsePilot:
         self._settled_at = now + (timing.F_SETTLE_S if to_low else timing.DIODE_SETTLE_S)
         self._low.restart()
         self._quiet = self._was_f = False
-        self._f_lost_since = None
+        self._f_lost_since = self._wrong_since = None
         self._note_digital()
         return [SetDuty(duty)]
 
