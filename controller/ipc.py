@@ -95,15 +95,16 @@ class Channel:
         """Send one signal."""
         self.send(SIGNAL, signals_json.encode(signal))
 
-    def receive(self, now: float, limit: int | None = None) -> int:
+    def receive(self, now: float, limit: int | None = None, *, wait: bool = False) -> int:
         """Read waiting packets, `limit` at most, and hand them to their handlers.
 
-        Returns how many were read, garbage included.
+        `wait`: for each, until it comes. Returns how many were read, garbage included.
         """
+        flags = 0 if wait else socket.MSG_DONTWAIT
         count = 0
         while not self.lost and count != limit:
             try:
-                packet = self.sock.recv(self._largest + 1, socket.MSG_DONTWAIT)
+                packet = self.sock.recv(self._largest + 1, flags)
             except BlockingIOError:
                 break
             except OSError:

@@ -6,8 +6,8 @@ next deadline at hand. Three ways to make time pass, one way to use it:
 
 - `Loop(MonotonicClock())`: the machine's monotonic clock, for real chargers and cars.
 - `Loop(SteppedClock())`: time is handed out by the simulated site, step by step; the loop says when
-  it has nothing left to do in a step (`on_idle`), so that a slow machine makes a run longer instead
-  of making protocol timers expire.
+  it has nothing left to do in a step (`on_idle`, which returns with the next step), so that a slow
+  machine makes a run longer instead of making protocol timers expire.
 - `SimLoop()`: everything in one process in virtual time, thousands of times faster than real.
 """
 
@@ -284,7 +284,7 @@ class Loop(_Calendar):
             self._dispatch(self.clock.wait_s(deadline))
         elif not self._dispatch(0.0):
             self.on_idle(deadline)
-            self._dispatch(self.clock.wait_s(deadline))
+            self._dispatch(0.0)
 
     def _dispatch(self, timeout_s: float | None) -> bool:
         ready = self._selector.select(timeout_s)

@@ -35,7 +35,7 @@ class Site:
     def __init__(self, fd: int, *, paced: bool) -> None:
         self.channel = ipc.Channel.from_fd(fd, may_wait=True)
         self.clock: SteppedClock | MonotonicClock = SteppedClock() if paced else MonotonicClock()
-        self.loop = Loop(self.clock, self._idle if paced else None)
+        self.loop = Loop(self.clock, self._await_step if paced else None)
         self.tap: TapLink | None = None
         self._owed = False
         self.record = Recorder(self._record)
@@ -57,10 +57,18 @@ class Site:
         self.clock.advance(ipc.TIME.unpack(body)[0])
         self._owed = True
 
-    def _idle(self, deadline: float) -> None:
+    def _await_step(self, deadline: float) -> None:
+        """Say that this step is done, and be deaf to all but the site until the next.
+
+        What another process sends meanwhile belongs to the next step. Acted upon now, it would be
+        a race: a command that the world learns of before or after its next readings, a heartbeat
+        that is of tomorrow where it arrives.
+        """
         if self._owed:
             self._owed = False
             self.channel.send(ipc.DONE, ipc.TIME.pack(deadline))
+        while not (self._owed or self.channel.lost):
+            self.channel.receive(self.loop.now(), 1, wait=True)
 
     def _record(self, now: float, node: str, direction: str, item: Any, repeats: int) -> None:  # noqa: ANN401
         head = f"{now:.6f} {node} {direction} {repeats} "

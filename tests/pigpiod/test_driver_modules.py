@@ -65,22 +65,7 @@ class Site:
         """Let the loop do all that is due."""
         self.clock.advance(self.clock.now() + seconds)
         self.loop.call_at(self.clock.now(), lambda now: None)
-        # With nothing left to do the loop calls `on_idle`, which ends it; then it would wait.
-        self.loop.clock = _Impatient(self.clock)
         self.loop.run()
-
-
-class _Impatient:
-    """A clock for a loop that must not wait."""
-
-    def __init__(self, clock: SteppedClock) -> None:
-        self._clock = clock
-
-    def now(self) -> float:
-        return self._clock.now()
-
-    def wait_s(self, deadline: float) -> float:
-        return 0.0
 
 
 @pytest.fixture
