@@ -361,13 +361,26 @@ class AnswerTimes:
 
     def __init__(self) -> None:
         self._asked_at = 0.0
+        self._owed = False
 
     def measure(self, outputs: list[Output], worked_s: float, now: float) -> list[AnswerMeasured]:
-        """Look for requests and responses among what one input caused."""
+        """Look for requests and responses among what data of the peer caused."""
         measured: list[AnswerMeasured] = []
         for output in outputs:
             if type(output) is MessageReceived:
-                self._asked_at = now
+                self._asked_at, self._owed = now, True
             elif type(output) is MessageSent and output.code:
+                self._owed = False
                 measured.append(AnswerMeasured(output.name, worked_s, now - self._asked_at))
         return measured
+
+    def forget(self) -> None:
+        """Drop a request that got no response: another one is there."""
+        self._owed = False
+
+    def late(self, sent: MessageSent, now: float) -> AnswerMeasured | None:
+        """Measure a response that something else than data caused: it waited for that."""
+        if not self._owed or not sent.code:
+            return None
+        self._owed = False
+        return AnswerMeasured(sent.name, 0.0, now - self._asked_at)

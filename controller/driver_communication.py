@@ -22,6 +22,8 @@ from controller.signals import (
     DatagramReceived,
     DataReceived,
     FrameReceived,
+    MessageReceived,
+    MessageSent,
     ModemFailed,
     Output,
     SendData,
@@ -70,6 +72,8 @@ class Sockets:
             SendData: self._send_data,
             CloseConnection: lambda o, now: self._drop(),
             Connect: self._open,
+            MessageReceived: lambda o, now: self._answers.forget(),
+            MessageSent: self._sent,
             **dict.fromkeys(TO_REALTIME, self._ask),
         }
         self.node = Node(name, core, self._carry_out, record)
@@ -216,6 +220,11 @@ class Sockets:
         outputs = self._feed(DataReceived(data), now)
         for answer in self._answers.measure(outputs, stopwatch() - began, now):
             self.node.record(now, self.node.name, "out", answer)
+
+    def _sent(self, output: MessageSent, now: float) -> None:
+        late = self._answers.late(output, now)
+        if late is not None:
+            self.node.record(now, self.node.name, "out", late)
 
     def _send_data(self, output: SendData, now: float) -> None:
         if self._connection is None:

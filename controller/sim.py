@@ -49,6 +49,8 @@ from controller.signals import (
     EvseInputs,
     FrameReceived,
     Heartbeat,
+    MessageReceived,
+    MessageSent,
     OpenContactors,
     Output,
     PevInputs,
@@ -463,6 +465,8 @@ class SimWorld:
             SendDatagram: send_datagram,
             Connect: lambda output, now: network.connect(side, peer, now),
             CloseConnection: lambda output, now: network.close(side, now),
+            MessageReceived: lambda output, now: self._answers[side].forget(),
+            MessageSent: lambda output, now: self._late_answer(side, output, now),
         }
 
         def carry_out(output: Output, now: float) -> None:
@@ -483,6 +487,11 @@ class SimWorld:
         answers = self._answers[name.partition(".")[0]]
         for answer in answers.measure(outputs, stopwatch() - began, now):
             self._record(now, name, "out", answer)
+
+    def _late_answer(self, side: str, sent: MessageSent, now: float) -> None:
+        late = self._answers[side].late(sent, now)
+        if late is not None:
+            self._record(now, f"{side}.communication", "out", late)
 
     def _send_frame(self, source: int, frame: bytes, now: float) -> None:
         for target, due in self.world.powerline.receive_frame(source, frame, now):

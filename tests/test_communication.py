@@ -326,6 +326,19 @@ def test_answer_times() -> None:
     assert times.measure([answer, own_request], 0.003, 7.5) == [AnswerMeasured("ARes", 0.003, 1.5)]
 
 
+def test_a_response_that_waited_for_something_else_is_measured_once() -> None:
+    times = AnswerTimes()
+    ask, answer = MessageReceived("AReq", "DIN"), MessageSent("ARes", "DIN", "OK")
+    assert times.late(answer, 1.0) is None  # nobody asked
+    times.measure([ask], 0.001, 6.0)
+    assert times.late(MessageSent("BReq", "DIN"), 6.5) is None  # a request of our own
+    assert times.late(answer, 7.5) == AnswerMeasured("ARes", 0.0, 1.5)
+    assert times.late(answer, 8.0) is None
+    times.measure([ask], 0.001, 10.0)
+    times.forget()  # the peer went away, another one asks
+    assert times.late(answer, 70.0) is None
+
+
 def test_interlock_report_of_the_dead_permits_nothing() -> None:
     assert isinstance(REALTIME_GONE, InterlockReport)
     assert not REALTIME_GONE.energise

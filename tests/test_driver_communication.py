@@ -447,6 +447,18 @@ def test_answers_are_measured(bench: Bench) -> None:
     assert answer.waited_s == 0.0
 
 
+def test_a_response_that_waits_for_a_reading_is_measured_too(bench: Bench) -> None:
+    bench.core.answers[DataReceived] = [MessageReceived("PowerDeliveryReq", "DIN")]
+    stream = Stream()
+    bench.call(stream)
+    stream.far.send(b"x")
+    bench.turn()
+    bench.do(MessageSent("PowerDeliveryRes", "DIN", "OK"))
+    (answer,) = [item for _, item in bench.records if isinstance(item, AnswerMeasured)]
+    assert answer.name == "PowerDeliveryRes"
+    assert answer.waited_s > 0.0
+
+
 def test_close_releases_everything(bench: Bench) -> None:
     stream = Stream()
     bench.call(stream)

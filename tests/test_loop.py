@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import socket
@@ -245,6 +246,25 @@ def test_real_loop_reads_and_stops(loop: Loop, ends: Pair) -> None:
     assert got == [b"hello"]
 
 
+def test_what_brings_the_time_is_read_first(loop: Loop) -> None:
+    """Else a request that arrives with a new instant would be answered before it was asked."""
+    log: list[str] = []
+    pairs = [socket.socketpair() for _ in range(4)]
+    for number, (near, _) in enumerate(pairs):
+        loop.watch(
+            near.fileno(),
+            lambda now, near=near, number=number: log.append(f"{number}{near.recv(9)!r}"),  # type: ignore[misc]
+            first=number == 2,
+        )
+    for _, far in pairs:
+        far.send(b"x")
+    loop._dispatch(0.0)
+    assert sorted(log) == ["0b'x'", "1b'x'", "2b'x'", "3b'x'"]
+    assert log[0] == "2b'x'"
+    for end in itertools.chain(*pairs):
+        end.close()
+
+
 def test_real_loop_keeps_deadlines_and_order(loop: Loop) -> None:
     log: list[str] = []
     now = loop.now()
@@ -349,7 +369,13 @@ PACKAGE = Path(loop_module.__file__).parent
 ASKS_FOR_THE_DATE = re.compile(
     r"\b(time\.(time|time_ns|gmtime|localtime|strftime|ctime|asctime)\b|CLOCK_REALTIME|datetime\.(now|utcnow|today))"
 )
-MAY_NAME_FILES = {"calibrate.py", "loop.py", "modem_run.py", "service_trace.py", "site.py"}
+MAY_NAME_FILES = {
+    "calibrate.py",
+    "loop.py",
+    "modem_run.py",
+    "service_trace.py",
+    "session_folder.py",
+}
 """Modules that want the date: for names of files and for captures, never for a deadline."""
 
 

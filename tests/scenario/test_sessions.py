@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from controller.config import CarConfig
 from controller.plc.sim import no_fault
 from controller.signals import ResetRequest, StationChanged, StopRequest
 from controller.sim import SIDES, SimWorld
@@ -53,6 +54,13 @@ def test_good_session() -> None:
     assert not any(watch.latched.values())
     assert all(phase.within_limit for phase in world.report.phases.values())
     assert len(points) > 60
+
+
+def test_an_answer_that_waits_for_the_current_to_go_is_measured() -> None:
+    world = SimWorld(car=CarConfig().with_target(63.0))  # 285 A when it stops
+    world.run_session()
+    waited_s = world.report.answers["PowerDeliveryRes"][1]
+    assert 0.1 < waited_s < 1.5
 
 
 def test_good_session_is_the_same_every_time() -> None:
