@@ -236,7 +236,6 @@ class Loop(_Calendar):
         self.clock: Clock = clock or MonotonicClock()
         self.on_idle = on_idle
         self._selector = selectors.DefaultSelector()
-        self._first: int | None = None
         self._running = False
 
     def now(self) -> float:
@@ -248,15 +247,8 @@ class Loop(_Calendar):
         fd: int,
         readable: Callable[[float], object] | None,
         writable: Callable[[float], object] | None = None,
-        *,
-        first: bool = False,
     ) -> None:
-        """Call back when `fd` is readable or writable; both None forgets it.
-
-        One descriptor can be `first` among those that are ready: the one that brings the time.
-        """
-        if first:
-            self._first = fd
+        """Call back when `fd` is readable or writable; both None forgets it."""
         known = fd in self._selector.get_map()
         events = (selectors.EVENT_READ if readable else 0) | (
             selectors.EVENT_WRITE if writable else 0
@@ -296,8 +288,6 @@ class Loop(_Calendar):
 
     def _dispatch(self, timeout_s: float | None) -> bool:
         ready = self._selector.select(timeout_s)
-        if len(ready) > 1 and self._first is not None:
-            ready.sort(key=lambda one: one[0].fd != self._first)
         for key, events in ready:
             readable, writable = key.data
             now = self.clock.now()

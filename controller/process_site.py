@@ -41,7 +41,7 @@ class Site:
         self.record = Recorder(self._record)
         self.channel.on[ipc.TICK] = self._tick
         self.channel.on_lost = lambda now: self.loop.stop()
-        self.loop.watch(fd, self.channel.receive, first=True)
+        self.loop.watch(fd, self.channel.receive)
 
     def ready(self, refused: list[str]) -> None:
         """Say that this process is set up and what it had to do without; hand over the TAP."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import socket
@@ -244,25 +243,6 @@ def test_real_loop_reads_and_stops(loop: Loop, ends: Pair) -> None:
     ends[1].send(b"hello")
     loop.run()
     assert got == [b"hello"]
-
-
-def test_what_brings_the_time_is_read_first(loop: Loop) -> None:
-    """Else a request that arrives with a new instant would be answered before it was asked."""
-    log: list[str] = []
-    pairs = [socket.socketpair() for _ in range(4)]
-    for number, (near, _) in enumerate(pairs):
-        loop.watch(
-            near.fileno(),
-            lambda now, near=near, number=number: log.append(f"{number}{near.recv(9)!r}"),  # type: ignore[misc]
-            first=number == 2,
-        )
-    for _, far in pairs:
-        far.send(b"x")
-    loop._dispatch(0.0)
-    assert sorted(log) == ["0b'x'", "1b'x'", "2b'x'", "3b'x'"]
-    assert log[0] == "2b'x'"
-    for end in itertools.chain(*pairs):
-        end.close()
 
 
 def test_real_loop_keeps_deadlines_and_order(loop: Loop) -> None:
