@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 
@@ -11,6 +12,10 @@ from controller.process_site import READY
 
 START_PATIENCE_S = 30.0
 """A process that is not ready by then (a very slow machine) ends the run."""
+
+TERMINAL = (signal.SIGINT, signal.SIGHUP)
+"""What a terminal sends to all its processes: for the site, and for a child not even in the moment
+before it has a session of its own."""
 
 
 class Child:
@@ -24,9 +29,13 @@ class Child:
         self.refused = ""
         """What the kernel did not let it have, in words."""
         self.tap = -1
-        self.process = subprocess.Popen(
-            command, pass_fds=fds, stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)
+        try:
+            self.process = subprocess.Popen(
+                command, pass_fds=fds, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def wait_ready(self) -> None:
         """Wait for its first packet. Raises PortError with its reason when it cannot start."""

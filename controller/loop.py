@@ -288,7 +288,10 @@ class Loop(_Calendar):
 
     def _dispatch(self, timeout_s: float | None) -> bool:
         ready = self._selector.select(timeout_s)
+        watched = self._selector.get_map()
         for key, events in ready:
+            if watched.get(key.fd) is not key:
+                continue  # another callback of this turn has just forgotten or changed it
             readable, writable = key.data
             now = self.clock.now()
             if events & selectors.EVENT_READ and readable:

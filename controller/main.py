@@ -84,14 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     from controller.errors import ControllerError
 
-    words = list(sys.argv[1:] if argv is None else argv)
-    parser = build_parser(next((word for word in words if not word.startswith("-")), None))
-    args = parser.parse_args(words)
-    if args.command is None:
-        parser.print_help(sys.stderr)
-        return USAGE_ERROR
     try:
-        code: int = args.run(args)
+        code = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
     except ControllerError as error:
         sys.stderr.write(f"ccs-pilot: {error}\n")
@@ -103,6 +97,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         discard(sys.stdout)
         return SESSION_FAILED
+    return code
+
+
+def _run(words: list[str]) -> int:
+    parser = build_parser(next((word for word in words if not word.startswith("-")), None))
+    args = parser.parse_args(words)
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return USAGE_ERROR
+    code: int = args.run(args)
     return code
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from controller.site import Scene
     from controller.view import View
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that stop a session as its driver would."""
 DEFAULT_RUN_S = 30.0
 """How long a scene takes at the default speed, roughly."""
 OVERHEAD_S = 25.0
@@ -247,12 +249,15 @@ def _play(
     try:
         kind = {"evse": CarBench, "pev": ChargerBench}["".join(sides)] if speed is None else World
         site = RunningSite(scene, kind(charger, car, args.seed), view)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in STOPPING:
             signal.signal(number, site.interrupt)
         summary = site.run()
     finally:
         view.close()
     sys.stdout.write("\n".join(summary_lines(summary)) + "\n")
+    sys.stdout.flush()
+    for number in STOPPING:  # all is kept and said: one that comes now changes nothing
+        signal.signal(number, signal.SIG_IGN)
     return 0 if succeeded(summary, target_matters="pev" in sides) else 1
 
 

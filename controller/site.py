@@ -66,6 +66,9 @@ GRACE_S = 60.0
 BENCH_GRACE_S = 4.0
 """The same with a real peer: a car ends within 2 s, and a service is killed if it takes long."""
 UNPLUG_AFTER_EMERGENCY_S = 0.5
+UNPLUG_AFTER_STOP_S = 5.0
+"""Session time after the car has ended as its driver asked, until the driver takes the plug out:
+a charger that was still pairing has nothing to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,13 +411,18 @@ class RunningSite:
         self.view.observe(at, node, direction, item)
         self.world.observe(node, item, self.now)
         self._folder.capture.observe(at, node, item)
-        if isinstance(item, SessionEnded) and self._ending():
-            hurry = self.stops and self.scene.speed is None
-            when = self.now + (0.0 if hurry else SETTLE_S)
-            if self.scene.until == "stop":
-                self._end_at = min(self._end_at, when)
-            else:
-                self._unplug_at = min(self._unplug_at, when)
+        if isinstance(item, SessionEnded):
+            if self._ending():
+                hurry = self.stops and self.scene.speed is None
+                self._finish_at(self.now + (0.0 if hurry else SETTLE_S))
+            elif self.stops and "pev" in self.report.reasons:
+                self._finish_at(self.now + UNPLUG_AFTER_STOP_S)
+
+    def _finish_at(self, when: float) -> None:
+        if self.scene.until == "stop":
+            self._end_at = min(self._end_at, when)
+        else:
+            self._unplug_at = min(self._unplug_at, when)
 
     def _ending(self) -> bool:
         """Both sides that take part have ended (a unilateral end gets its time to be noticed)."""

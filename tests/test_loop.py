@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import socket
@@ -243,6 +244,25 @@ def test_real_loop_reads_and_stops(loop: Loop, ends: Pair) -> None:
     ends[1].send(b"hello")
     loop.run()
     assert got == [b"hello"]
+
+
+def test_what_was_forgotten_in_this_turn_is_not_called(loop: Loop) -> None:
+    """A connection attempt is given up by what another socket brings, in the same turn."""
+    log: list[int] = []
+    pairs = [socket.socketpair() for _ in range(2)]
+
+    def readable(number: int) -> None:
+        log.append(number)
+        for near, _ in pairs:
+            loop.watch(near.fileno(), None)
+
+    for number, (near, far) in enumerate(pairs):
+        loop.watch(near.fileno(), lambda now, number=number: readable(number))  # type: ignore[misc]
+        far.send(b"x")
+    loop._dispatch(0.0)
+    assert len(log) == 1
+    for end in itertools.chain(*pairs):
+        end.close()
 
 
 def test_real_loop_keeps_deadlines_and_order(loop: Loop) -> None:

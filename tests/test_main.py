@@ -169,6 +169,14 @@ def test_an_interrupt_without_a_session(monkeypatch: pytest.MonkeyPatch) -> None
     assert cli.main(["config", "car"]) == cli.INTERRUPTED
 
 
+def test_an_interrupt_while_a_command_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.Command, "load", interrupted)
+    assert cli.main(["sim"]) == cli.INTERRUPTED
+
+
 def test_an_error_of_ours_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

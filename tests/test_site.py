@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from controller import signals
+from controller import ipc, signals
+from controller.child import Child
 from controller.listener.capture import open_capture, read_packets
 from controller.listener.conversation import Conversation
 from controller.report import Report
@@ -164,6 +166,20 @@ def test_third_ctrl_c_ends_at_once(sim: MakeSim) -> None:
     assert running.summary()["given_up"] == "emergency stop pressed"
 
 
+@pytest.mark.parametrize("phase", ["SLAC: sounding", "looking for the charger"])
+def test_ctrl_c_before_the_session_ends_with_the_plug_taken_out(sim: MakeSim, phase: str) -> None:
+    """A charger that still waits for the vehicle has nothing to end: the driver unplugs."""
+    running = sim(**ENDLESS)
+    running.until(phase)
+    running.interrupt()
+    assert running.end() == 1
+    summary = running.summary()
+    assert summary["given_up"] == ""
+    assert summary["reason"] == "driver pressed stop"
+    assert summary["ended_safe"]
+    assert summary["session_s"] < 20.0
+
+
 def test_ctrl_c_before_the_plug_ends_at_once(sim: MakeSim) -> None:
     running = sim(speed=0.1)
     running.until("link: loopback")
@@ -179,6 +195,20 @@ def test_other_signals_stop_it_too(sim: MakeSim, number: signal.Signals) -> None
     running.process.send_signal(number)
     assert running.end() == 1
     assert running.summary()["ended_safe"]
+
+
+def test_a_child_hears_nothing_of_the_terminal() -> None:
+    """Not even before it has a session of its own, where Ctrl-C would end it."""
+    near, far = ipc.pair()
+    with far:
+        child = Child("silent", ["sleep", "60"], [], near)
+        status = Path(f"/proc/{child.process.pid}/status").read_text()
+        child.process.kill()
+        child.close()
+    blocked = int(re.search(r"SigBlk:\s*(\w+)", status)[1], 16)  # type: ignore[index]
+    for number in (signal.SIGINT, signal.SIGHUP):
+        assert blocked & 1 << (number - 1)
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 # --- something breaks ----------------------------------------------------------------------------
