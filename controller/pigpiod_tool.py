@@ -124,8 +124,11 @@ def add_arguments_pigpiod_sim(parser: argparse.ArgumentParser) -> None:
 def run_pigpiod_sim(args: argparse.Namespace) -> int:
     """Serve until somebody ends it."""
     circuit = _circuit(args)
+    before = signal.signal(signal.SIGTERM, _terminate)
     loop = Loop()
     with contextlib.ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGTERM, before)
+        stack.enter_context(contextlib.suppress(_TerminatedError))
         stack.callback(loop.close)
         daemon = Daemon(
             circuit,
@@ -139,12 +142,9 @@ def run_pigpiod_sim(args: argparse.Namespace) -> int:
         say(f"simulated pigpiod: listens at {args.address} port {server.port}")
         if not isinstance(circuit, Bare):
             _add_scene(args, loop, server, circuit, stack)
-        before = signal.signal(signal.SIGTERM, _terminate)
-        stack.callback(signal.signal, signal.SIGTERM, before)
         freeze_garbage()
         go_first(PRIORITY)  # where that is refused, a busy machine makes it late
-        with contextlib.suppress(_TerminatedError):
-            loop.run()
+        loop.run()
     return OK
 
 

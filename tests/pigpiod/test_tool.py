@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from controller import pigpiod_tool
 from controller.main import main
 from tests.pigpiod.served import WAIT_S, client, served
 
@@ -73,6 +74,14 @@ def test_it_ends_at_once_with_clients_connected(number: int, code: int) -> None:
         assert process.wait(WAIT_S) == code
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+def test_it_may_be_ended_before_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM a moment after the start, as from a supervisor that changed its mind."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(pigpiod_tool, "freeze_garbage", lambda: signal.raise_signal(signal.SIGTERM))
+    assert main(["pigpiod-sim", "--port", "0"]) == 0
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
