@@ -25,6 +25,7 @@ from controller import board as boards
 from controller.config import ChargerConfig, load
 from controller.cp import calibration
 from controller.cp.calibration import LOADS, Calibration, Load, Point
+from controller.ending import like_ctrl_c
 from controller.errors import ConfigError, PortError
 from controller.hardware import STRIDE_S, RealTime, open_pilot
 from controller.loop import utc_stamp
@@ -66,7 +67,8 @@ needed: resistors of 2.74 kOhm, 1.3 kOhm and 270 Ohm (1 % or better), a piece of
 voltmeter between CP and PE: type what it shows, or press Enter to take the value of a good
 generator. Stop the charger first (systemctl stop ccs-realtime). No contactor is closed.
 
-exit code: 0 written; 1 refused, no file; 2 not begun, the line says why; 130 Ctrl-C, no file"""
+exit code: 0 written; 1 refused, no file; 2 not begun, the line says why;
+130 Ctrl-C or SIGTERM, no file"""
 
 
 class RefusedError(Exception):
@@ -279,7 +281,8 @@ def run_calibrate(args: argparse.Namespace) -> int:
         raise ConfigError("--yes needs --switch PROGRAM: who else connects the loads?")
     _check_stopped(config)
     talk = Switched(args.switch) if args.switch else Talk()
-    return calibrate(config, path, talk, RealTime(), diode=args.diode)
+    with like_ctrl_c():
+        return calibrate(config, path, talk, RealTime(), diode=args.diode)
 
 
 def calibrate(

@@ -2,7 +2,8 @@
 
 Each check runs in a thread of its own and has a time limit: a part that hangs costs one line. The
 hardware's steps run in one thread, because they share what they opened; the first one that hangs
-ends them. Ctrl-C ends the steps between two of them, which gives the hardware back safe.
+ends them. Ctrl-C (and SIGTERM) ends the steps between two of them, which gives the hardware back
+safe.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from controller.check.driver_machine import Tree
 from controller.check.findings import Finding, Status, count, fail, ok, summary, to_json, warn
 from controller.config import CarConfig, ChargerConfig, load
 from controller.cp.driver_gpiochip import HEADER_LABELS
+from controller.ending import like_ctrl_c
 from controller.errors import ControllerError
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ examples:
   sudo ccs-pilot check --charger charger.toml --hardware      with its hardware
   ccs-pilot check --car car.toml --json | jq '.checks[] | select(.status != "OK")'
 
-exit code: 0 nothing FAILed, 1 something did, 2 wrong use, 130 Ctrl-C
+exit code: 0 nothing FAILed, 1 something did, 2 wrong use, 130 Ctrl-C or SIGTERM
 """
 
 
@@ -322,7 +324,12 @@ def prepare(args: argparse.Namespace, tree: Tree) -> tuple[Context, list[Finding
 
 def run_check(args: argparse.Namespace, tree: Tree | None = None) -> int:
     """Check everything; exit code 1 if something FAILed."""
-    context, findings = prepare(args, tree or Tree())
+    with like_ctrl_c():
+        return _check(args, tree or Tree())
+
+
+def _check(args: argparse.Namespace, tree: Tree) -> int:
+    context, findings = prepare(args, tree)
     checks = CHECKS
     if args.hardware and count(findings)[Status.FAIL]:
         todo = "put the file right, then check again"

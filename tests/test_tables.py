@@ -143,6 +143,7 @@ MACHINE = {
     "controller.calibrate",
     "controller.check_tool",
     "controller.child",
+    "controller.ending",
     "controller.exi_tool",
     "controller.hardware",
     "controller.hardware_pev",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +17,7 @@ from controller.cp import calibration
 from controller.hardware import RealTime
 from controller.loop import pause
 from controller.pigpio_link import PigpioLink
+from tests.pigpiod.served import WAIT_S, client
 from tests.pigpiod.test_tool import running
 
 if TYPE_CHECKING:
@@ -89,3 +92,49 @@ def test_from_the_command_line_with_a_program_that_connects_nothing(tmp_path: Pa
     assert "no file was written" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "cal.toml").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("command", ["check", "calibrate"])
+def test_it_leaves_steady_12_v_however_it_is_ended(
+    tmp_path: Path, number: int, command: str
+) -> None:
+    """A closed terminal, or a supervisor, in the moment in which -12 V is driven."""
+    loads = tmp_path / "loads.sh"
+    loads.write_text("#!/bin/sh\n[ $1 = open ] || sleep 20\n")
+    loads.chmod(0o755)
+    with running("--scene", "charger", "--site", str(tmp_path / "s")) as (_, port, _):
+        charger = tmp_path / "charger.toml"
+        charger.write_text(
+            f'[hardware]\npigpiod = "127.0.0.1:{port}"\nadc_bus = "pigpio"\ngpio = "pigpio"\n'
+            f'[realtime]\nsocket = "{tmp_path}/rt.sock"\n'
+        )
+        words = {
+            "check": ["--hardware"],
+            "calibrate": ["--out", str(tmp_path / "c.toml"), "--yes", "--switch", str(loads)],
+        }[command]
+        with client(port) as pi:
+            pi.hardware_PWM(18, 1000, 0 if command == "calibrate" else 1_000_000)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "controller.main", command, "--charger", charger, *words],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            try:
+                assert process.stdout is not None
+                if command == "calibrate":
+                    while not process.stdout.readline().startswith("b:"):
+                        assert process.poll() is None
+                    pi.hardware_PWM(18, 1000, 0)  # as in the last step
+                else:
+                    until = time.monotonic() + WAIT_S
+                    while pi.get_PWM_dutycycle(18) and time.monotonic() < until:
+                        pause(0.002)
+                process.send_signal(number)
+                _, said = process.communicate(timeout=WAIT_S)
+            finally:
+                process.kill()
+            assert process.returncode == 130
+            assert said == ""
+            assert pi.get_PWM_dutycycle(18) == 1_000_000
