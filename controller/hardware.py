@@ -189,6 +189,7 @@ class EvseHardware:
             ac=ac,
             coils_live=switches.coils_live,
             stops_disagree=switches.stops_disagree,
+            connector_c=self.connector_c(),
         )
 
     def mid_period(self, now: float) -> None:
@@ -221,9 +222,13 @@ class EvseHardware:
         """Everything that does not work at the moment."""
         return one_line((self._parts.problem(), self._gpio.problem(), self._modules.problem()))
 
-    def temperature_c(self) -> float:
-        """Temperature of the connector in degrees Celsius; not a number without a sensor."""
-        return pt1000_celsius(self._ohm(self._parts.temperature)[0])
+    def connector_c(self) -> float | None:
+        """Temperature of the connector in degrees Celsius; not a number with a broken sensor.
+
+        None on a board whose pin map has none.
+        """
+        sensor = self._parts.temperature
+        return None if sensor is None else round(pt1000_celsius(self._ohm(sensor)[0]), 1)
 
     def make_safe(self) -> None:
         """Open, switch off, steady pilot; also with half of the hardware gone, and repeatedly."""

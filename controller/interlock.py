@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from controller.cp.timing import BCB_LONGEST_S
 from controller.interlock_chain import COIL_SUPPLY, DEFECTS, HARDWARE, SELF_TEST
+from controller.interlock_heat import DC_HEAT
 from controller.interlock_rules import (
     CHECKED_PHASES,
     CONTACTOR_DISAGREE_S,
@@ -98,6 +99,9 @@ class Snapshot:
     coils_must_be_dead: bool = False
     """The pilot is certainly not in C2 or D2: the CP-loss part has to interrupt."""
     stops_disagree: bool = False
+    connector_hot: bool = False
+    connector_unknown: bool = True
+    """There is a sensor in the connector, and it shows no temperature."""
 
 
 def over_voltage_limit_v(s: Snapshot) -> float:
@@ -211,6 +215,7 @@ RULES: tuple[Rule[Snapshot], ...] = (
         needs_reset=True,
     ),
     *DEFECTS,
+    *DC_HEAT,
     SELF_TEST,
     HARDWARE,
     Rule("plausible", _implausible, "a voltage or current is not plausible"),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from controller.cp.timing import BCB_LONGEST_S
 from controller.interlock_chain import COIL_SUPPLY, DEFECTS, HARDWARE, SELF_TEST
+from controller.interlock_heat import heat
 from controller.interlock_rules import (
     CONTACTOR_DISAGREE_S,
     CONTACTOR_STALE_S,
@@ -98,6 +99,9 @@ class AcSnapshot:
     current_a: float = 0.0
     ac_age_s: float = inf
     ac_valid: bool = False
+    connector_hot: bool = False
+    connector_unknown: bool = True
+    """There is a sensor in the connector, and it shows no temperature."""
 
 
 def over_current_limit_a(s: AcSnapshot) -> float:
@@ -143,6 +147,7 @@ CABLE: Rule[AcSnapshot] = Rule(
     lambda s, _: not s.allowed_a > 0.0,
     "no cable of known rating is in the socket (PP)",
 )
+HEAT = heat(STOP_GRACE_S)
 HEARTBEAT: Rule[AcSnapshot] = Rule(
     "heartbeat",
     lambda s, c: is_stale(s.heartbeat_age_s, c.heartbeat_timeout_s),
@@ -201,6 +206,7 @@ RULES: tuple[Rule[AcSnapshot], ...] = (
     LIVE,
     PHASES,
     CABLE,
+    *HEAT,
     Rule(
         "pilot fault",
         lambda s, _: s.pilot_fault in HOLDING_FAULTS and s.pilot not in UNPLUGGED,
@@ -270,7 +276,7 @@ RULES: tuple[Rule[AcSnapshot], ...] = (
         Severity.NO_ENERGY,
     ),
 )
-OBSTACLES = (SELF_TEST, HARDWARE, NO_HARDWARE, AC_STALE, PLAUSIBLE, LIVE, PHASES, CABLE)
+OBSTACLES = (SELF_TEST, HARDWARE, NO_HARDWARE, AC_STALE, PLAUSIBLE, LIVE, PHASES, CABLE, *HEAT)
 """Rows that also keep the charger from offering a current: it could not keep its word."""
 
 

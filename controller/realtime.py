@@ -47,6 +47,7 @@ from controller.signals import (
     SetOutput,
     SetWatchdog,
     StartIsolationTest,
+    StopRequest,
 )
 
 UNPOWERED = (StageState.OFF, StageState.ABORTED)
@@ -70,6 +71,7 @@ class EvseRealtime(ChargerRealtime):
         PowerReport,
         InterlockReport,
         InterlockTested,
+        StopRequest,
     )
 
     def __init__(self, *, hardware_interlock: bool) -> None:
@@ -99,6 +101,7 @@ class EvseRealtime(ChargerRealtime):
             and self.contactors.state in RESTING
             and self.interlock_test.is_settled
             and not self.pilot.is_pending
+            and not self.heat.is_pending
             and not self.sequences.is_running
         )
 
@@ -202,6 +205,9 @@ class EvseRealtime(ChargerRealtime):
             self._reported_interlock = report
             out += self.pilot.receive_signal(report, now)
             out.append(report)
+        too_hot = self._heat_news()
+        if too_hot:
+            out.append(StopRequest(too_hot))
         on = self.stage.setpoint.on or contactors.is_commanded
         out += self.sequences.follow(self.pilot.state, self._inputs.contactors, now, on=on)
         return out + self._report(now)
@@ -231,6 +237,7 @@ class EvseRealtime(ChargerRealtime):
         snapshot.isolation = stage.isolation
         snapshot.cable_check = stage.cable_check
         self._look_at_chain(snapshot, inputs, now)
+        self._look_at_connector(snapshot, inputs, now)
         snapshot.vehicle_maximum_v = self._vehicle_maximum_v
         snapshot.charger_maximum_v = stage.envelope.maximum_voltage_v
         snapshot.charger_maximum_a = stage.envelope.maximum_current_a

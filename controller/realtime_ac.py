@@ -128,6 +128,7 @@ class AcRealtime(ChargerRealtime):
         return (
             self.contactors.state in RESTING
             and not self.pilot.is_pending
+            and not self.heat.is_pending
             and not self.cable.is_pending
             and self._obstacle_since is None
             and not self.sequences.is_running
@@ -242,6 +243,7 @@ class AcRealtime(ChargerRealtime):
         snapshot.contactors_age_s = now - inputs.contactors.taken_at
         snapshot.contactor_fault = self.contactors.fault
         self._look_at_chain(snapshot, inputs, now)
+        self._look_at_connector(snapshot, inputs, now)
         ac = inputs.ac
         if ac is not None:
             snapshot.rcd_tripped = ac.rcd_tripped

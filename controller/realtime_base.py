@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from controller.cp.evse import EvsePilot
 from controller.cp.sequences import SEQUENCES, Sequence, SequenceWatch
 from controller.cp.silence import SilenceWatch
+from controller.interlock_heat import HOT, UNKNOWN
 from controller.interlock_rules import PILOT_STALE_S, is_stale
 from controller.interlock_test import InterlockTest, coils_must_be_dead
 from controller.power.contactors import Contactors, ContactorsConfig
 from controller.power.contactors import S as ContactorState
+from controller.power.heat import ConnectorHeat
 from controller.signals import (
     DUTY_STEADY_HIGH,
     ContactorRequest,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controller.interlock_chain import ChainSeen
+    from controller.interlock_heat import HeatSeen
 
 HEARTBEAT_TIMEOUT_S = 0.06
 """Own figure: so that everything *is* open and off 100 ms after the last valid heartbeat (60 ms,
@@ -208,6 +211,8 @@ class ChargerRealtime(Realtime):
         self.interlock_test = InterlockTest(configured=hardware_interlock)
         self.sequences = SequenceWatch(sequences)
         self.silence = SilenceWatch(self.pilot, HEARTBEAT_TIMEOUT_S)
+        self.heat = ConnectorHeat()
+        self._told_heat = ""
         self._reset_wanted = False
         """An operator asked while the pilot was held in state F."""
 
@@ -277,3 +282,17 @@ class ChargerRealtime(Realtime):
         snapshot.coils_must_be_dead = certain and coils_must_be_dead(
             inputs.pilot, oscillating=self._coils_may_be_fed
         )
+
+    def _look_at_connector(self, snapshot: HeatSeen, inputs: EvseInputs, now: float) -> None:
+        """Put what is known of the connector's temperature into the snapshot."""
+        self.heat.take(inputs.connector_c, now)
+        snapshot.connector_hot, snapshot.connector_unknown = self.heat.hot, self.heat.unknown
+
+    def _heat_news(self) -> str:
+        """Return what is wrong with the connector's temperature, once; else nothing."""
+        heat = self.heat
+        why = HOT if heat.hot else UNKNOWN if heat.unknown else ""
+        if why == self._told_heat:
+            return ""
+        self._told_heat = why
+        return why

@@ -9,6 +9,7 @@ Everything else is written as it comes.
 from __future__ import annotations
 
 from collections import deque
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from controller.signals import (
@@ -42,12 +43,14 @@ def _evse(i: EvseInputs) -> News:
         i.isolation.resistance_ohm,
         i.emergency_stop,
         i.chain_open,
+        i.connector_c is None or isnan(i.connector_c),
     )
     analogue: tuple[float, ...] = (
         i.pilot.high_v,
         i.pilot.low_v,
         i.output.voltage_v,
         i.output.current_a,
+        0.0 if exact[-1] else i.connector_c or 0.0,
     )
     if i.ac is None:
         return exact, analogue

@@ -457,6 +457,9 @@ class EvseInputs(Output):
     None: the board does not read it back (then the interlock cannot be proved)."""
     stops_disagree: bool = False
     """The two channels of the emergency stop say different things."""
+    connector_c: float | None = None
+    """Temperature of the connector in degrees Celsius; not a number: its sensor is broken; None:
+    there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from math import log
 from typing import Any
 
-from controller import interlock_chain, interlock_rules, interlock_test, realtime_base
+from controller import (
+    interlock_chain,
+    interlock_heat,
+    interlock_rules,
+    interlock_test,
+    realtime_base,
+)
 from controller.cp import timing as pilot
 from controller.power import contactors, limits
 from hw_docs.parts import everything, value
@@ -145,6 +151,11 @@ def software_figures() -> list[tuple[str, float, str]]:
             "controller/power/limits.py",
         ),
         ("the supply is silent: no permit", limits.READING_STALE_S, "controller/power/limits.py"),
+        (
+            "connector too hot: the session is asked to end, and has",
+            interlock_heat.SESSION_S,
+            "controller/interlock_heat.py",
+        ),
         (
             "coils live without C2: latched",
             interlock_chain.CP_LOSS_S,

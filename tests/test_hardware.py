@@ -349,12 +349,22 @@ def test_an_ac_reading_without_a_fresh_cable_is_not_valid(rig: ChargerRig) -> No
 
 def test_the_connector_has_a_temperature(rig: ChargerRig) -> None:
     hardware = rig.open()
-    assert isnan(hardware.temperature_c()) or hardware.temperature_c() > -60
-    rig.run(hardware, 30)
-    assert hardware.temperature_c() == pytest.approx(20.0, abs=0.5)
-    rig.pt1000_ohm = 1e9
-    rig.run(hardware, 30)
-    assert isnan(hardware.temperature_c())
+    assert rig.run(hardware, 30).connector_c == pytest.approx(20.0, abs=0.5)
+    for broken_ohm in (1e9, 1e-3):
+        rig.pt1000_ohm = broken_ohm
+        seen = rig.run(hardware, 30).connector_c
+        assert seen is not None
+        assert isnan(seen)
+    rig.pt1000_ohm = 1385.06
+    assert rig.run(hardware, 30).connector_c == pytest.approx(100.0, abs=0.5)
+    hardware.close()
+
+
+def test_a_board_without_a_sensor_tells_no_temperature(rig: ChargerRig) -> None:
+    channels = {name: c for name, c in rig.board.evse.channels.items() if name != "temperature"}
+    rig.board = replace(rig.board, evse=replace(rig.board.evse, channels=channels))
+    hardware = rig.open()
+    assert rig.run(hardware, 30).connector_c is None
     hardware.close()
 
 

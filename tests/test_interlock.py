@@ -7,7 +7,7 @@ from math import inf, nan
 
 import pytest
 
-from controller import interlock, interlock_chain
+from controller import interlock, interlock_chain, interlock_heat
 from controller.errors import ConfigError
 from controller.interlock import RULES, Interlock, Snapshot
 from controller.interlock_rules import HOLDING_FAULTS, InterlockConfig, Severity
@@ -52,6 +52,7 @@ CHARGING = Snapshot(
     hardware_interlock=True,
     interlock_tested=True,
     coils_live=True,
+    connector_unknown=False,
 )
 UNPLUGGED = replace(CHARGING, pilot=P.A1, voltage_v=0.0, current_a=0.0)
 
@@ -241,8 +242,46 @@ def test_each_row(name: str, changes: dict[str, object], expected: tuple[bool, b
 
 
 def test_each_row_of_the_table_is_tested() -> None:
-    apart = {"over-voltage lasts"}
+    apart = {"over-voltage lasts"} | {rule.name for rule in interlock_heat.DC_HEAT}
     assert {name for name, _, _ in ROWS} - {""} | apart == {rule.name for rule in RULES}
+
+
+HEAT = [("connector_hot", interlock_heat.HOT), ("connector_unknown", interlock_heat.UNKNOWN)]
+
+
+@pytest.mark.parametrize(("field", "why"), HEAT)
+def test_heat_leaves_a_session_time_to_end(field: str, why: str) -> None:
+    """And then it holds until unplugging, however cool the connector is meanwhile."""
+    run = Run()
+    seen = replace(CHARGING, **{field: True})  # type: ignore[arg-type]
+    assert both(run.see(seen, interlock_heat.SESSION_S - 2 * PERIOD_S)) == GRANTED
+    assert both(run.see(seen, 4 * PERIOD_S)) == NEITHER
+    assert run.interlock.report.latched == why
+    assert both(run.see(CHARGING, 1.0)) == NEITHER
+    run.see(UNPLUGGED)
+    assert run.interlock.report.latched == ""
+    assert both(run.see(CHARGING)) == GRANTED
+
+
+@pytest.mark.parametrize(("field", "why"), HEAT)
+def test_what_is_too_hot_is_not_closed(field: str, why: str) -> None:
+    hot = {field: True}
+    run = Run(start=UNPLUGGED)
+    permits = run.see(replace(CHARGING, **hot))  # type: ignore[arg-type]
+    assert both(permits) == NEITHER
+    assert why in permits.reasons
+
+
+def test_a_hot_connector_puts_a_free_charger_out_of_service() -> None:
+    run = Run(start=UNPLUGGED)
+    hot = replace(UNPLUGGED, connector_hot=True)
+    run.see(hot, interlock_heat.SESSION_S + 0.1)
+    report = run.interlock.report
+    assert report.latched == interlock_heat.HOT
+    run.see(hot, 1.0)
+    assert run.interlock.report is report
+    run.see(UNPLUGGED)
+    assert run.interlock.report.latched == ""
 
 
 def test_an_over_voltage_that_lasts_is_an_emergency() -> None:

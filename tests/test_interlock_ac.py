@@ -42,6 +42,7 @@ CHARGING = AcSnapshot(
     current_a=15.9,
     ac_age_s=0.0,
     ac_valid=True,
+    connector_unknown=False,
 )
 OPEN = replace(
     CHARGING,
@@ -110,6 +111,8 @@ ROWS: list[tuple[str, dict[str, object], float]] = [
     ("phases", {"phases": 0}, 0.1),
     ("cable", {"allowed_a": 0.0}, 0.0),
     ("cable", {"allowed_a": nan}, 0.0),
+    ("hot", {"connector_hot": True}, 6.0),
+    ("no temperature", {"connector_unknown": True}, 6.0),
     ("pilot unknown", {"pilot": None}, 0.0),
     ("pilot fault", {"pilot_fault": PilotFault.SHORT}, 0.0),
     ("pilot fault", {"pilot_fault": PilotFault.DIODE, "pilot": P.C1}, 0.0),
@@ -332,6 +335,8 @@ SNAPSHOTS = st.builds(
     current_a=NUMBERS,
     ac_age_s=NUMBERS,
     ac_valid=st.booleans(),
+    connector_hot=st.booleans(),
+    connector_unknown=st.booleans(),
 )
 
 
@@ -362,6 +367,8 @@ def may_close(s: AcSnapshot) -> bool:
         and -1 <= s.current_a <= 1000
         and s.ac_valid
         and -0.005 <= s.ac_age_s <= 0.5
+        and not s.connector_hot
+        and not s.connector_unknown
     )
 
 

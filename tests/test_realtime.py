@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import nan
 
 import pytest
 
+from controller import interlock_heat
 from controller.cp.proximity import Connector
 from controller.interlock_vehicle import PILOT_LOST_GRACE_S
+from controller.power import heat
 from controller.power.sim_interlock import SimInterlock
 from controller.realtime import EvseRealtime
 from controller.realtime_base import HEARTBEAT_TIMEOUT_S, REPORT_S
@@ -44,6 +47,7 @@ from controller.signals import (
     SetWatchdog,
     StartIsolationTest,
     StationChanged,
+    StopRequest,
     WakeRequest,
 )
 
@@ -67,6 +71,7 @@ class Charger:
         self.closed = False
         self.setpoint = SetOutput(0.0, 0.0, on=False)
         self.emergency = False
+        self.connector_c: float | None = None
         self.beating: Phase | None = Phase.IDLE
         self.sequence = 0
         self.tested_at = -1.0
@@ -125,6 +130,7 @@ class Charger:
                 self.emergency,
                 not self.chain.chain_closed,
                 coils_live=self.chain.coils_live,
+                connector_c=self.connector_c,
             )
         )
 
@@ -169,6 +175,26 @@ def test_a_converter_that_hangs_does_not_accuse_the_hardware() -> None:
     charger.hanging = None
     out = charger.run(1.0)
     assert not any(r.latched for r in out if isinstance(r, InterlockReport))
+
+
+@pytest.mark.parametrize(
+    ("celsius", "why"), [(95.0, interlock_heat.HOT), (nan, interlock_heat.UNKNOWN)]
+)
+def test_heat_asks_the_session_to_end_and_then_opens(celsius: float, why: str) -> None:
+    charger = Charger()
+    charger.cable_check()
+    assert charger.closed
+    charger.connector_c = celsius
+    out = charger.run(heat.BELIEVED_S + 0.1)
+    assert of(StopRequest, out) == [StopRequest(why)]
+    assert charger.closed
+    out = charger.run(interlock_heat.SESSION_S)
+    assert of(StopRequest, out) == []
+    assert not charger.closed
+    assert any(r.latched == why for r in out if isinstance(r, InterlockReport))
+    assert of(SetDuty, out) == []  # so that the vehicle can be told
+    charger.connector_c = 25.0
+    assert of(StopRequest, charger.run(2.0)) == []
 
 
 def test_a_cp_loss_part_that_sticks_is_a_defect() -> None:

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller import interlock_heat
 from controller.config import AcSection, ChargerConfig, ChargerSection
 from controller.interlock_ac import STOP_GRACE_S
+from controller.power import heat
 from controller.power.contactors import MAINS_RECLOSE_S
 from controller.power.sim_interlock import SimInterlock
 from controller.realtime import EvseRealtime
@@ -67,6 +69,7 @@ class AcCharger:
         self.welded = False
         self.ac: AcReading | None = AcReading(220.0, False, False, 3, 0.0, 0.0)
         self.emergency = self.chain_open = False
+        self.connector_c: float | None = 25.0
         self.beating: Phase | None = Phase.IDLE
         self.sequence = 0
         self.blind = False
@@ -124,6 +127,7 @@ class AcCharger:
             not chain.chain_closed,
             ac,
             chain.coils_live,
+            connector_c=self.connector_c,
         )
 
     def step(self) -> None:
@@ -325,6 +329,37 @@ def test_without_the_hardware_interlock_the_mains_is_never_switched() -> None:
     charger.run(1.0)
     assert not charger.closed
     assert "bench mode" in charger.offered.limited_by
+
+
+@pytest.mark.parametrize("celsius", [90.0, 150.0, nan])
+def test_heat_withdraws_the_offer_and_the_vehicle_opens_s2(celsius: float) -> None:
+    site = AcCharger()
+    site.charge()
+    site.connector_c = celsius
+    site.run(heat.BELIEVED_S + 0.2)
+    assert site.duty == 1.0
+    assert site.closed
+    site.high_v = B_V
+    site.run(0.05)
+    assert not site.closed
+    site.high_v = C_V
+    site.run(20.0)
+    assert not site.closed
+    site.high_v, site.connector_c = B_V, 59.0
+    site.run(4.0)
+    assert 0.0 < site.duty < 1.0
+    site.high_v = C_V
+    site.run(15.0)
+    assert site.closed
+
+
+def test_heat_opens_under_load_when_the_vehicle_stays() -> None:
+    site = AcCharger()
+    site.charge()
+    site.connector_c = 95.0
+    took_s = site.until(OpenContactors, 10.0)
+    assert took_s == pytest.approx(heat.BELIEVED_S + STOP_GRACE_S, abs=0.05)
+    assert site.why_open == interlock_heat.HOT
 
 
 def test_a_dip_of_the_mains_is_no_obstacle() -> None:

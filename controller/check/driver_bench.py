@@ -103,6 +103,7 @@ def _charger(
     inputs = _run(made, time, SETTLE_PERIODS)
     yield judge.contactors(inputs.contactors)
     yield judge.emergency_stop(inputs)
+    yield judge.connector(inputs.connector_c)
     yield from _interlock(made, time, configured=config.charger.interlock == "external", ac=ac)
 
 

@@ -11,6 +11,7 @@ from controller.cp.edges import Line, is_pilot_frequency
 from controller.cp.levels import Level, classify
 from controller.cp.proximity import Connector, Meaning, Plug
 from controller.cp.proximity import classify as classify_plug
+from controller.power.heat import HOT_C
 
 if TYPE_CHECKING:
     from controller.cp.edges import Timing
@@ -92,6 +93,20 @@ def emergency_stop(inputs: EvseInputs) -> Finding:
     if inputs.emergency_stop:
         return warn("emergency stop", "pressed, or a door is open", "release it to check the rest")
     return ok("emergency stop", "both channels closed")
+
+
+def connector(celsius: float | None) -> Finding:
+    """Judge the temperature sensor of the connector with nothing plugged in."""
+    name = "connector"
+    if celsius is None:
+        todo = "fit a PT1000 and name its input temperature: heat is noticed by nothing else"
+        return warn(name, "the pin map has no temperature sensor", todo)
+    if isnan(celsius):
+        todo = "check the PT1000 and its wires, or take `temperature` out of a board without one"
+        return fail(name, "its temperature sensor shows no temperature", todo)
+    if celsius >= HOT_C:
+        return fail(name, f"{celsius:.0f} degrees Celsius", "too hot to charge: let it cool")
+    return ok(name, f"{celsius:.0f} degrees Celsius")
 
 
 def interlock(tested: InterlockTested) -> Finding:

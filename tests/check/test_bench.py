@@ -118,6 +118,7 @@ GOOD = {
     "pilot loop-back": OK,
     "contactors": OK,
     "emergency stop": OK,
+    "connector": OK,
     "interlock": OK,
 }
 
@@ -195,6 +196,19 @@ def test_an_emergency_stop(bench: Bench, channels: str, status: Status) -> None:
     found = told(bench.run())
     assert found["emergency stop"] is status
     assert found["interlock"] in (WARN, FAIL)  # it waits, or finds the channels
+
+
+@pytest.mark.parametrize("ohm", [1e-3, 1e9, 1385.06])
+def test_a_connector_whose_sensor_is_broken_or_hot(bench: Bench, ohm: float) -> None:
+    bench.rig.pt1000_ohm = ohm
+    assert told(bench.run()) == GOOD | {"connector": FAIL}
+
+
+def test_a_board_without_a_temperature_sensor(bench: Bench) -> None:
+    side = bench.rig.board.evse
+    channels = {name: c for name, c in side.channels.items() if name != "temperature"}
+    board = Board(Side(side.pins, channels), bench.rig.board.pev)
+    assert told(bench.run(board=board)) == GOOD | {"connector": WARN}
 
 
 @pytest.mark.parametrize("fault", ["chain_bridged", "cp_bridged"])

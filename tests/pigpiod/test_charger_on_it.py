@@ -116,6 +116,8 @@ def test_the_charger_drivers_work_on_it(
         here.until(lambda seen: seen.contactors.closed, here.close_contactors)
         here.hardware.carry_out(SetOutput(400.0, 10.0, on=True), time.monotonic())
         here.until(lambda seen: seen.output.voltage_v > 390.0)
+        here.do("temperature 95")
+        here.until(lambda seen: 94.0 < (seen.connector_c or 0.0) < 96.0)
         here.do("emergency on a")
         seen = here.until(lambda seen: seen.emergency_stop and seen.chain_open)
         assert seen.stops_disagree

@@ -78,6 +78,7 @@ class Site:
             charger_maximum_a=envelope.maximum_current_a,
             hardware_interlock=True,
             interlock_tested=True,
+            connector_unknown=False,
             coils_live=True,
         )
 

@@ -1,0 +1,50 @@
+"""What the chargers' interlocks ask of the connector's temperature (core): rows for both tables.
+
+Heat is slow, so nothing opens under load because of it where that can be had better: a DC charger
+asks its session to end in order, an AC charger withdraws its offer and lets the vehicle open S2.
+Who does not make it in time is opened under load. With nothing granted the rows count at once: what
+is too hot is not closed, and neither is what nobody can tell.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from controller.interlock_rules import Rule, Severity
+
+SESSION_S = 20.0
+"""From asking a DC session to end to opening (EVerest: 20 s from the soft stop to hard off)."""
+
+HOT = "the connector is too hot"
+UNKNOWN = "the connector's temperature is not known: its sensor is broken"
+
+
+class HeatSeen(Protocol):
+    """What a snapshot tells of the connector; the defaults are "nothing known"."""
+
+    connector_hot: bool
+    connector_unknown: bool
+
+
+def _hot(s: HeatSeen, _: object) -> bool:
+    return s.connector_hot
+
+
+def _unknown(s: HeatSeen, _: object) -> bool:
+    return s.connector_unknown
+
+
+def heat(grace_s: float) -> tuple[Rule[Any], ...]:
+    """Rows that give a charge which runs so long to end; `Rule[Any]` as in `interlock_chain`."""
+    return (
+        Rule("hot", _hot, HOT, after_s=grace_s),
+        Rule("no temperature", _unknown, UNKNOWN, after_s=grace_s),
+    )
+
+
+DC_HEAT: tuple[Rule[Any], ...] = (
+    *heat(SESSION_S),
+    Rule("hot for long", _hot, HOT, Severity.ERROR, after_s=SESSION_S),
+    Rule("no temperature for long", _unknown, UNKNOWN, Severity.ERROR, after_s=SESSION_S),
+)
+"""With nothing plugged in the last two put the charger out of service, until it is all right."""
