@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +22,9 @@ SESSION_FAILED = 1
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C where there was no session to stop (128 + SIGINT)."""
+
+OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Standard output goes to a file that takes no more."""
 
 EPILOG = """\
 examples:
@@ -84,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     from controller.errors import ControllerError
 
+    fill_standard_streams()
     try:
         code = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -97,7 +103,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         discard(sys.stdout)
         return SESSION_FAILED
+    except OSError as error:  # what the rest of the program does not expect is a bug of ours
+        if error.errno not in OUTPUT_LOST:
+            raise
+        from controller.view import discard
+
+        discard(sys.stdout)
+        sys.stderr.write(f"ccs-pilot: the output cannot be written ({error.strerror})\n")
+        return USAGE_ERROR
     return code
+
+
+def fill_standard_streams() -> None:
+    """Open what the caller has closed (`>&-`): else a socket of ours would get its number."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _run(words: list[str]) -> int:

@@ -12,9 +12,9 @@ from controller import netns
 from controller.config import CarConfig, ChargerConfig, load, reference
 from controller.cp.cable import rated_current_a
 from controller.cp.current import LOWEST_A
-from controller.errors import ConfigError
+from controller.errors import ConfigError, PortError
 from controller.power.sim_battery import interpolate
-from controller.view import LiveView, PlainView
+from controller.view import LOWEST, NARROWEST, LiveView, PlainView
 
 if TYPE_CHECKING:
     from controller.site import Scene
@@ -258,6 +258,8 @@ def _play(
     sys.stdout.flush()
     for number in STOPPING:  # all is kept and said: one that comes now changes nothing
         signal.signal(number, signal.SIG_IGN)
+    if summary["summary_error"]:
+        raise PortError(summary["summary_error"])
     return 0 if succeeded(summary, target_matters="pev" in sides) else 1
 
 
@@ -265,12 +267,20 @@ def _view(args: argparse.Namespace, scene: Scene) -> View:
     pace = "the machine's clock" if scene.speed is None else f"{scene.speed:.3g} x"
     title = f"ccs-pilot: {' and '.join(scene.sides)}, {pace}"
     if args.plain or not sys.stdout.isatty():
-        view = PlainView()
-        view.say(title)
-        return view
+        return _plain(title)
     from rich.console import Console
 
-    return LiveView(Console(), title)
+    console = Console()
+    small = console.width < NARROWEST or console.height < LOWEST
+    if small or console.is_dumb_terminal:
+        return _plain(title)
+    return LiveView(console, title)
+
+
+def _plain(title: str) -> PlainView:
+    view = PlainView()
+    view.say(title)
+    return view
 
 
 def succeeded(summary: dict[str, Any], *, target_matters: bool) -> bool:

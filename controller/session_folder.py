@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from controller import __version__
 from controller.errors import PortError
 from controller.loop import utc_stamp, wall_time
 from controller.session_capture import SessionCapture
 from controller.trace import TraceWriter
-
-if TYPE_CHECKING:
-    import contextlib
 
 
 class SessionFolder:
@@ -46,13 +44,16 @@ class SessionFolder:
         """Why records are missing; known after the files are closed."""
         return [why for why in (self.trace.error, self.capture.error) if why]
 
-    def write_summary(self, summary: dict[str, Any]) -> None:
-        """Write summary.json. Raises PortError."""
+    def write_summary(self, summary: dict[str, Any]) -> str:
+        """Write summary.json; returns why that was not possible, if so."""
         path = self.path / "summary.json"
         try:
             path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
-            raise PortError(f"{path}: cannot be written ({error.strerror})") from error
+            with contextlib.suppress(OSError):
+                path.unlink()  # half of it, on a full disk
+            return f"{path}: cannot be written ({error.strerror})"
+        return ""
 
 
 def new_folder(wanted: Path) -> Path:

@@ -299,7 +299,7 @@ class RunningSite:
         summary["not_kept"] = self._folder.not_kept
         if self._given_up and not self.report.reasons:
             summary["reason"] = self._given_up
-        self._folder.write_summary(summary)
+        summary["summary_error"] = self._folder.write_summary(summary)
         return summary
 
     # --- time ------------------------------------------------------------------------------------

@@ -54,6 +54,12 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 REFRESH_HZ = 8
+BESIDE_CELLS = 25
+"""Columns of the table that its two columns of values leave: names, lines, spaces."""
+AROUND_ROWS = 6
+"""Lines around the table's rows: title, names, frame, the cursor's."""
+NARROWEST, LOWEST = 70, 18
+"""A terminal with fewer columns or lines shows one line an event: the table would be cut."""
 LOOP_MESSAGES = ("CurrentDemand", "CableCheck", "PreCharge", "WeldingDetection")
 """Messages of loops: the plain view prints the first of a run and counts the rest."""
 
@@ -268,15 +274,19 @@ class LiveView:
         from rich.table import Table
         from rich.text import Text
 
+        width = max(1, min(34, (self._console.width - BESIDE_CELLS) // 2))
         table = Table(title=f"{self._title}   {self._now:8.1f} s", title_justify="left")
-        table.add_column("", style="bold")
-        table.add_column("charger (evse)", min_width=34)
-        table.add_column("car (pev)", min_width=34)
+        table.add_column("", style="bold", no_wrap=True)
+        for name in ("charger (evse)", "car (pev)"):
+            table.add_column(name, width=width, no_wrap=True, overflow="ellipsis")
         for key in ROWS:
             cells = [self._cells.get((who, key), "") for who in ("evse", "pev")]
             if any(cells) or key not in AC_ROWS:
                 table.add_row(key, *cells)
-        return Group(table, Text("\n".join(self._events), style="dim"))
+        room = max(0, self._console.height - table.row_count - AROUND_ROWS)
+        newest = list(self._events)[max(0, len(self._events) - room) :]
+        events = Text("\n".join(newest), style="dim", no_wrap=True, overflow="ellipsis")
+        return Group(table, events)
 
     def say(self, line: str) -> None:
         """Print one line above the table."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -159,6 +160,8 @@ def test_a_folder_that_cannot_be_written(taken: str, complaint: str, tmp_path: P
     assert done.returncode == cli.USAGE_ERROR
     assert done.stderr.count("\n") == 1
     assert complaint in done.stderr
+    told = "target reached" in done.stdout
+    assert told is ("summary.json" in complaint)  # then the terminal is the only place for it
 
 
 def test_an_interrupt_without_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +206,37 @@ def test_a_reader_that_leaves_early(words: list[str], lines: int) -> None:
         check=False,
     )
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_nothing(closed: str, tmp_path: Path) -> None:
+    words = " ".join(command("sim", "--plain", "--link", "loopback", "--speed", "1000"))
+    script = f"{words} --out {tmp_path / 'out'} {car_at(tmp_path)} {closed}"
+    done = subprocess.run(["sh", "-c", script], cwd=ROOT, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["reached_target"]
+
+
+def car_at(folder: Path) -> str:
+    """Return the arguments for a car that is nearly full."""
+    (folder / "car.toml").write_text(CAR.format(soc=79.95))
+    (folder / "charger.toml").write_text(CHARGER)
+    return f"--car {folder / 'car.toml'} --charger {folder / 'charger.toml'}"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_behind_the_output_is_one_line() -> None:
+    script = " ".join([*command("config", "car"), ">", "/dev/full"])
+    done = subprocess.run(
+        ["sh", "-c", script],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == cli.USAGE_ERROR
+    assert done.stderr == "ccs-pilot: the output cannot be written (No space left on device)\n"
 
 
 # --- privileges ----------------------------------------------------------------------------------

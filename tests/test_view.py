@@ -23,10 +23,21 @@ from controller.signals import (
     PilotFault,
     SessionEnded,
     SetDuty,
+    SlacFailed,
     SlacMatched,
     StationChanged,
 )
-from controller.view import AC_ROWS, CELLS, EVENTS, ROWS, LiveView, PlainView, interlock_text
+from controller.view import (
+    AC_ROWS,
+    CELLS,
+    EVENTS,
+    LOWEST,
+    NARROWEST,
+    ROWS,
+    LiveView,
+    PlainView,
+    interlock_text,
+)
 from tests.test_report import car, charger
 
 PILOT = PilotChanged(ControlPilotState.B2, 9.0, -12.0, 0.05, diode_ok=True)
@@ -218,6 +229,23 @@ def test_the_table_is_drawn_without_a_terminal() -> None:
         assert words in text, words
     for row in ROWS:
         assert (row in text) is (row not in AC_ROWS)
+
+
+@pytest.mark.parametrize(("width", "height"), [(NARROWEST, LOWEST), (80, 24), (200, 60)])
+def test_the_picture_fits_the_terminal(width: int, height: int) -> None:
+    """No line is broken, every row is there, and what does not fit is the oldest event."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, height=height)
+    view = LiveView(console, "a title")
+    for number in range(30):
+        reason = f"number {number}, and what happened then in many, many words: " + "x" * 200
+        view.observe(number, "evse.communication", "out", SlacFailed(reason))
+    lines = console.render_lines(view._render(), console.options)
+    view.close()
+    assert len(lines) < height
+    told = "".join(segment.text for line in lines for segment in line)
+    assert "number 29" in told
+    for row in ROWS:
+        assert (row in told) is (row not in AC_ROWS)
 
 
 @pytest.mark.parametrize("cls", [c for c in CELLS if c.__name__ not in ("EvseInputs", "PevInputs")])
