@@ -121,6 +121,7 @@ class RunningSite:
         self._patience_ends_at = self._longest_s
         self._grace_s = GRACE_S if scene.speed is not None else BENCH_GRACE_S
         self._plugged = False
+        self._ends_when_safe = False
         self._given_up = ""
         self._wires: dict[str, Callable[[bytes], int]] = {}
         self._button: socket.socket | None = None
@@ -168,7 +169,7 @@ class RunningSite:
         self.loop.watch(bell.fileno(), rung)
 
     def stop(self, why: str = "driver pressed stop") -> None:
-        """Stop first as the driver would, then by the emergency stop, then at once."""
+        """Stop as the driver would, by the emergency stop, as soon as all is open, at once."""
         self.stops += 1
         self._pace.touch(self.now)
         if self.stops == 1 and self._plugged:
@@ -181,6 +182,8 @@ class RunningSite:
         elif self.stops == 2 and self._plugged:
             self.view.say("emergency stop (again: end at once)")
             self._give_up("emergency stop pressed")
+        elif self.stops == 3 and self._plugged and not self.report.safe:
+            self._ends_when_safe = True
         else:
             self._given_up = self._given_up or "ended by the user"
             self.loop.stop()
@@ -372,7 +375,7 @@ class RunningSite:
             self._end_at = self.now + SETTLE_S
         if self.view.lost and not self.stops:
             self.stop("nobody reads the output")
-        if self.now >= self._end_at:
+        if self.now >= self._end_at or (self._ends_when_safe and self.report.safe):
             self.loop.stop()
         elif at >= self._patience_ends_at:
             self._lose_patience()

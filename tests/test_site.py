@@ -166,6 +166,17 @@ def test_third_ctrl_c_ends_at_once(sim: MakeSim) -> None:
     assert running.summary()["given_up"] == "emergency stop pressed"
 
 
+def test_three_at_once_still_leave_everything_open(sim: MakeSim) -> None:
+    running = sim(soc=62.0, speed=10.0)
+    running.until("V2G: charge")
+    for words in ("stopping as the driver would", "emergency stop (again"):
+        running.interrupt()
+        running.until(words)
+    running.interrupt()
+    assert running.end() == 1
+    assert running.summary()["ended_safe"]
+
+
 @pytest.mark.parametrize("phase", ["SLAC: sounding", "looking for the charger"])
 def test_ctrl_c_before_the_session_ends_with_the_plug_taken_out(sim: MakeSim, phase: str) -> None:
     """A charger that still waits for the vehicle has nothing to end: the driver unplugs."""
