@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from controller.cp.measuring import PT1000_A, PT1000_B, PT1000_OHM, PULL_UP_OHM, PULL_UP_V
-from controller.pigpiod.courses import NS, Course
+from controller.pigpiod.courses import NS, Course, to_ns
 from controller.pigpiod.scene import Scene
 from controller.signals import (
     CloseContactors,
@@ -141,7 +141,8 @@ class ChargerScene(Scene):
     # --- modules and monitor --------------------------------------------------------------------
 
     def site_signals(self, now: float) -> list[Output]:
-        """What modules and monitor say: output, isolation, envelope."""
+        """What modules and monitor say: output, isolation, envelope; the pins follow, too."""
+        self.advance(to_ns(now))
         world = self.world
         return [world.module.read(now), world.isolation.read(now), world.module.envelope(now)]
 

@@ -84,6 +84,7 @@ class ModulesServer:
 
     def _send(self, now: float) -> None:
         signals = self._modules.site_signals(now)
+        self._changed(now)  # contacts may have moved as they were looked at
         for channel in list(self._channels):
             for signal in signals:
                 channel.send_signal(signal)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from controller.cp import limits, proximity
 from controller.cp.sim import Diode
 from controller.cp.sim_front_end import BLED, Parts
-from controller.pigpiod.courses import LOW, NS, Course, pulses
+from controller.pigpiod.courses import LOW, NS, Course, pulses, to_ns
 from controller.pigpiod.scene import Scene
 from controller.power.sim_interlock import SimWatchdog
 from controller.signals import SetOutput
@@ -97,8 +97,8 @@ class VehicleScene(Scene):
     # --- what is not on the board ---------------------------------------------------------------
 
     def site_signals(self, now: float) -> list[Output]:
-        """Tell of battery and inlet, for who has no driver of a real one."""
-        self.world.circuit.advance(now)
+        """Tell of battery and inlet, for who has no driver of a real one; the pins follow, too."""
+        self.advance(to_ns(now))
         return [self.world.vehicle.read(now)]
 
     def carry_out(self, command: Output, now: float) -> None:

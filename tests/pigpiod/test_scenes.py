@@ -424,6 +424,26 @@ def test_modules_need_their_enable_wire_and_the_chain() -> None:
     assert voltage() < 60.0
 
 
+def test_contacts_that_moved_as_the_modules_were_asked_show_at_the_pins() -> None:
+    """A controller that fell silent reads nothing: the modules' socket alone lets time pass."""
+    bench = ready_to_close()
+    scene = bench.scene
+    assert isinstance(scene, ChargerScene)
+    bench.ask("WRITE", 23, 1)
+    bench.run(0.1)
+    assert not bench.reads("contactors_open")
+    bench.toggling = False
+    bench.heard.clear()
+    for _ in range(100):
+        bench.now += 0.001
+        scene.site_signals(bench.now)
+        bench.daemon.circuit_changed(bench.now)
+    assert bench.heard.count("contactors open") == 1
+    at = round(bench.now * 1e9)
+    level = bench.daemon.pins.levels(at) >> scene.side.pins["contactors_open"].gpio & 1
+    assert not level  # active low
+
+
 def test_a_scripted_car_closes_s2_after_the_oscillator_began() -> None:
     bench = charger()
     bench.do("car 0.5")
