@@ -28,6 +28,7 @@ from controller.interlock_rules import (
     Judge,
     Rule,
     Severity,
+    feedback_disagrees,
     is_stale,
 )
 from controller.signals import (
@@ -184,7 +185,7 @@ RULES: tuple[Rule[AcSnapshot], ...] = (
     ),
     Rule(
         "contactor feedback",
-        lambda s, _: s.contactors_valid and s.contactors_closed is not s.contactors_commanded,
+        feedback_disagrees,
         "contactor feedback disagrees with its command",
         Severity.ERROR,
         after_s=CONTACTOR_DISAGREE_S,

@@ -7,7 +7,9 @@ A table of `Rule` rows is applied to a snapshot once per period by `Judge`.
   `needs_reset` until someone has looked (`ResetRequest`, heeded only without vehicle). The first
   latched reason stays the one that is told first. An EMERGENCY demands that the oscillator stops.
 - `after_s` bounds how long a predicate may be true before the row counts. It never helps to *get*
-  a permit: a HOLD row counts at once while nothing is granted.
+  a permit: a HOLD row counts at once while nothing is granted. Only time in which somebody looked
+  counts: a process that stood still (and whose hardware chain has opened meanwhile) must not
+  latch a fault over a reading from before.
 
 Predicates say what is wrong as "not (all right)", so a value that is no number withholds. They are
 pure functions of the snapshot's fields: `interlock_known` spares asking them what they said before.
@@ -36,6 +38,8 @@ PILOT_STALE_S = 0.05
 CONTACTOR_STALE_S = 0.1
 CONTACTOR_DISAGREE_S = 0.4
 """Own figure: longer than the 300 ms in which feedback must follow a command."""
+LOOKED_AWAY_S = 0.03
+"""Own figure, above the longest period: nobody knows what was so in a gap like this."""
 AGE_TOLERANCE_S = 0.005
 """A stamp this much ahead of `now` was taken within the same period."""
 
@@ -50,6 +54,24 @@ HOLDING_FAULTS = (
 """Faults of the pilot that hold until the vehicle is unplugged (chargebyte's firmware)."""
 # Tuples, not sets: members are compared by identity, which is cheaper than an enum's hash.
 CHECKED_PHASES = (Phase.CHARGE, Phase.PRE_CHARGE, Phase.STOPPING)
+
+
+class FeedbackSeen(Protocol):
+    """What every snapshot tells of the contactors."""
+
+    contactors_commanded: bool
+    contactors_closed: bool
+    contactors_valid: bool
+    contactors_age_s: float
+
+
+def feedback_disagrees(s: FeedbackSeen, _: InterlockConfig) -> bool:
+    """Whether the contacts are read, and are not as commanded."""
+    return (
+        s.contactors_closed is not s.contactors_commanded
+        and s.contactors_valid
+        and not is_stale(s.contactors_age_s, CONTACTOR_STALE_S)
+    )
 
 
 class Severity(Enum):
@@ -126,6 +148,8 @@ class Judge(Generic[Seen]):
         self._never: list[float | None] = [None] * len(self._rules)
         # Since when each row is wrong; "since ever" until it was seen to be right.
         self._since: list[float | None] = [-inf] * len(self._rules)
+        self._judged_at = -inf
+        self._is_away = True
         self._granted = False
         self._doubted = True
         """A row was wrong since `_since` was cleared."""
@@ -151,6 +175,7 @@ class Judge(Generic[Seen]):
             self._faults.clear()
             self.emergency = self.needs_reset = False
         self._reset_wanted = False
+        self._look_up(seen.now)
         if not self._faults and self._known.all_right(seen):
             return self._grant(seen.now)
         wrong = [is_wrong(seen, self._config) for is_wrong in self._predicates]
@@ -166,6 +191,19 @@ class Judge(Generic[Seen]):
         told = tuple(reasons)
         self._update_report(close, energise, told)
         return Permits(close, energise, seen.now + PERMIT_LIFETIME_S, told)
+
+    def _look_up(self, now: float) -> None:
+        """Let latching rows begin to count anew after a gap in which nobody looked.
+
+        Not after two gaps in a row: a loop that is always late still sees what lasts.
+        """
+        was_away = self._is_away
+        self._is_away = now - self._judged_at > LOOKED_AWAY_S
+        self._judged_at = now
+        if self._is_away and not was_away and self._doubted:
+            for index, rule in enumerate(self._rules):
+                if rule.latches and self._since[index] != -inf:
+                    self._since[index] = None
 
     def _grant(self, now: float) -> Permits:
         """Grant everything: no row is wrong, and nothing is latched."""

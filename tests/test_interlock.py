@@ -345,6 +345,62 @@ def test_how_long_it_is_tolerated(changes: dict[str, object], tolerated_s: float
     assert last <= tolerated_s + 2 * PERIOD_S
 
 
+STOOD_STILL = [
+    {"voltage_v": 430.0},
+    {"current_a": 200.0},
+    {"contactors_closed": False},
+    {"stops_disagree": True},
+    {"coils_must_be_dead": True},
+]
+
+
+@pytest.mark.parametrize("changes", STOOD_STILL)
+@pytest.mark.parametrize("away_s", [0.031, 0.06, 0.4, 0.6, 5.0])
+def test_a_process_that_stood_still_latches_nothing_over_what_it_saw_before(
+    changes: dict[str, object], away_s: float
+) -> None:
+    """It may be asked half way, before it has read the hardware again."""
+    seen = replace(CHARGING, **changes)  # type: ignore[arg-type]
+    run = Run()
+    run.see(CHARGING, 0.1)
+    run.see(seen)
+    run.now += away_s
+    run.see(seen)  # still the reading from before
+    assert both(run.see(CHARGING, 0.1)) == GRANTED
+    assert run.interlock.report.latched == ""
+    run.see(seen, 1.0)
+    assert run.interlock.report.latched
+
+
+@pytest.mark.parametrize("changes", STOOD_STILL)
+def test_what_lasts_latches_in_a_loop_that_is_always_late(changes: dict[str, object]) -> None:
+    seen = replace(CHARGING, **changes)  # type: ignore[arg-type]
+    run = Run()
+    for _ in range(20):
+        run.see(seen)
+        run.now += 0.04
+    assert run.interlock.report.latched
+
+
+def test_a_gap_tolerates_no_other_phase_for_longer() -> None:
+    run = Run()
+    mismatch = replace(CHARGING, believed_phase=Phase.STOPPING)
+    run.see(mismatch)
+    run.now += interlock.PHASE_MISMATCH_S
+    assert both(run.see(mismatch)) == NEITHER
+
+
+def test_contactors_whose_feedback_is_old_are_not_called_wrong() -> None:
+    """A daemon that is gone: no permit, and nothing that needs a reset when it is back."""
+    run = Run()
+    old = replace(
+        CHARGING, contactors_commanded=False, contactors_age_s=0.2, voltage_v=0.0, current_a=0.0
+    )
+    assert both(run.see(old, 5.0)) == NEITHER
+    assert run.interlock.report.latched == ""
+    assert "contactor feedback is missing" in run.permits.reasons
+
+
 def test_a_short_over_voltage_is_tolerated_again_and_again() -> None:
     run = Run()
     for _ in range(10):

@@ -8,7 +8,9 @@ mirror contacts in time; one that does not, or a contact that moves by itself, i
 until `reset` (a welded contact does not heal): the coils are off from then on.
 
 The feedback is debounced by time. A reading that is not valid never confirms anything; while the
-contactors ought to be closed it counts as open after 100 ms.
+contactors ought to be closed it counts as open after 100 ms. While they ought to open, missing
+feedback (a daemon that is gone, a process that stood still) is waited for: nothing is closed on it,
+and only contacts that are *seen* closed are called welded.
 """
 
 from __future__ import annotations
@@ -265,8 +267,17 @@ class Contactors(TableMachine):
             self.feedback_closed()
         elif self._is_open_confirmed() and state is not S.CLOSING:
             self.feedback_open()
+        elif state is S.OPENING and self._is_feedback_missing(now):
+            self._deadline_at = now + OPEN_S
         elif self._deadline_at is not None and now >= self._deadline_at:
-            self.timeout()
+            if state is S.CLOSING or self._feedback_closed:
+                self.timeout()
+            else:  # it shows open since a moment ago
+                self._deadline_at = now + FEEDBACK_DEBOUNCE_S
+
+    def _is_feedback_missing(self, now: float) -> bool:
+        feedback = self.feedback
+        return feedback is None or not feedback.valid or now - feedback.taken_at > FEEDBACK_LOST_S
 
     def _is_open_confirmed(self) -> bool:
         if self._feedback_closed or not self._is_feedback_settled():
@@ -325,12 +336,8 @@ class Contactors(TableMachine):
         self._latch(f"contactor did not close within {CLOSE_S * 1000:.0f} ms")
 
     def fault_welded(self) -> None:
-        """Latch: did not open, or nobody can tell."""
-        feedback = self.feedback
-        if feedback is None or not feedback.valid or self.now - feedback.taken_at > FEEDBACK_LOST_S:
-            self._latch("contactor did not open, as far as is known: its feedback is missing")
-        else:
-            self._latch(f"contactor did not open within {OPEN_S * 1000:.0f} ms: welded?")
+        """Latch: did not open."""
+        self._latch(f"contactor did not open within {OPEN_S * 1000:.0f} ms: welded?")
 
     def forget_fault(self) -> None:
         """Clear the latched fault."""

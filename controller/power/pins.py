@@ -87,7 +87,7 @@ class EvsePins:
                 closed=not self.is_active("contactors_open", levels), taken_at=read_at
             ),
             emergency_stop=stop_a or stop_b,
-            stops_disagree=stop_a is not stop_b,
+            stops_disagree=not is_old and stop_a is not stop_b,
             chain_open=is_old or not self.is_active("chain_closed", levels),
             coils_live=not is_old and self.is_active("coil_supply", levels) if has_supply else None,
         )
