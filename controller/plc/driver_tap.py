@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import struct
+import sys
 from typing import TYPE_CHECKING
 
 from controller.errors import PortError
@@ -89,8 +90,8 @@ def why_no_tap() -> str:
         import pytun  # noqa: F401  (built from source: many machines have none)
     except ImportError:
         return (
-            "python-pytun is not installed (it is built from source: install a C compiler and "
-            "python3-dev, then pip install 'ccs-pilot[tap]')"
+            "python-pytun is not installed (where no wheel fits it wants a C compiler and "
+            f"python3-dev; then: {sys.executable} -m pip install python-pytun)"
         )
     try:
         os.close(os.open(DEVICE, os.O_RDWR))
@@ -106,14 +107,14 @@ def why_no_tap() -> str:
 def _open(name: str) -> TunTapDevice:
     why = why_no_tap()
     if why:
-        raise PortError(f"{name}: no TAP device: {why}")
+        raise PortError(why)
     import pytun
 
     try:
         return pytun.TunTapDevice(name=name, flags=pytun.IFF_TAP | pytun.IFF_NO_PI)
     except (OSError, pytun.Error) as e:
         raise PortError(
-            f"{name}: no TAP device: {_text(e)} (it needs the capability CAP_NET_ADMIN: run as "
+            f"{name}: {_text(e)} (it needs the capability CAP_NET_ADMIN: run as "
             "root; or the name is taken)"
         ) from e
 

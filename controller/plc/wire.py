@@ -92,6 +92,35 @@ class CmSetKeyCnf(Mme):
     cco_capability: int = uint(1, default=0)
 
 
+@mme("CM_GET_KEY.REQ", 0x600C)
+class CmGetKeyReq(Mme):
+    """Ask a station for a key; some tools poll the modem with it to see whether it is joined."""
+
+    request_type: int = uint(1, default=0)  # direct
+    requested_key_type: int = uint(1, default=1)  # NMK
+    nid: bytes = raw(7)
+    my_nonce: bytes = raw(4)
+    protocol_id: int = uint(1, default=4)
+    protocol_run: int = uint(2, default=0)
+    protocol_message: int = uint(1, default=0)
+
+
+@mme("CM_GET_KEY.CNF", 0x600D)
+class CmGetKeyCnf(Mme):
+    """Give the key, or refuse it (`result` is not 0)."""
+
+    result: int = uint(1, default=0)
+    requested_key_type: int = uint(1, default=1)
+    my_nonce: bytes = raw(4)
+    your_nonce: bytes = raw(4)
+    nid: bytes = raw(7)
+    eks: int = uint(1, default=1)
+    protocol_id: int = uint(1, default=4)
+    protocol_run: int = uint(2, default=0)
+    protocol_message: int = uint(1, default=0)
+    nmk: bytes = raw(16)
+
+
 @mme("CM_SLAC_PARM.REQ", 0x6064)
 class CmSlacParmReq(Mme):
     """Ask all chargers for the parameters of matching."""
@@ -263,6 +292,32 @@ SLAC_MMTYPES = frozenset(
 """What crosses the wire between modems that have not joined a network."""
 
 
+NAMED_ONLY = {
+    0x0008: "CC_LINK_INFO",
+    0x0014: "CC_DISCOVER_LIST",
+    0x002C: "CC_WHO_RU",
+    0x0030: "CC_ASSOC",
+    0x0034: "CC_LEAVE",
+    0x0038: "CC_SET_TEI_MAP",
+    0x6004: "CM_ENCRYPTED_PAYLOAD",
+    0x6010: "CM_SC_JOIN",
+    0x6014: "CM_CHAN_EST",
+    0x6018: "CM_TM_UPDATE",
+    0x6020: "CM_BRG_INFO",
+    0x6034: "CM_STA_CAP",
+    0x6038: "CM_NW_INFO",
+    0x603C: "CM_GET_BEACON",
+    0x6040: "CM_HFID",
+    0x6044: "CM_MME_ERROR",
+    0x6048: "CM_NW_STATS",
+    0x604C: "CM_LINK_STATS",
+    0x6060: "CM_STA_IDENTIFY",
+    0x6070: "CM_PKCS_CERT",
+    0x6080: "CM_SLAC_USER_DATA",
+}
+"""What modems say among themselves or to tools (HomePlug AV 2.1 Table 11-2), by request."""
+
+
 @dataclass(frozen=True, slots=True)
 class UnknownMme(Mme):
     """A message that we do not know (or a fragment of one): everything behind its type."""
@@ -272,8 +327,9 @@ class UnknownMme(Mme):
 
     @property
     def name(self) -> str:
-        """The type in hexadecimal, and what kind of message it is."""
-        return f"0x{self.mmtype:04X}.{('REQ', 'CNF', 'IND', 'RSP')[self.mmtype & 3]}"
+        """Its name or the type in hexadecimal, and what kind of message it is."""
+        name = NAMED_ONLY.get(self.mmtype & ~3, f"0x{self.mmtype:04X}")
+        return f"{name}.{('REQ', 'CNF', 'IND', 'RSP')[self.mmtype & 3]}"
 
 
 @dataclass(frozen=True, slots=True)

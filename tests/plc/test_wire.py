@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller.errors import WireError
-from controller.plc import wire, wire_modules, wire_vendor
+from controller.plc import layout, wire, wire_modules, wire_vendor
 
 if TYPE_CHECKING:
     from controller.plc.layout import Mme
@@ -250,6 +250,39 @@ def test_what_is_not_known_is_kept_whole(frame: bytes, mmtype: int, name: str) -
     assert parsed.mme == wire.UnknownMme(mmtype, frame[17:])
     assert parsed.mme.name == name
     assert wire.build(parsed.dst, parsed.src, parsed.mme, parsed.mmv) == frame
+
+
+@pytest.mark.parametrize(
+    ("mmtype", "name"),
+    [
+        (0x0014, "CC_DISCOVER_LIST.REQ"),
+        (0x6006, "CM_ENCRYPTED_PAYLOAD.IND"),
+        (0x6039, "CM_NW_INFO.CNF"),
+        (0x6063, "CM_STA_IDENTIFY.RSP"),
+        (0x8002, "0x8002.IND"),
+    ],
+)
+def test_what_modems_say_to_others_has_a_name(mmtype: int, name: str) -> None:
+    frame = PEER + HOST + b"\x88\xe1\x01" + mmtype.to_bytes(2, "little") + bytes(43)
+    assert wire.parse(frame).mme.name == name
+    assert not any(kind in layout.REGISTRY for kind in ((False, 1, mmtype), (False, 0, mmtype)))
+
+
+def test_no_message_is_named_that_is_decoded() -> None:
+    decoded = {mmtype & ~3 for vendor, _, mmtype in layout.REGISTRY if not vendor}
+    assert not decoded & set(wire.NAMED_ONLY)
+
+
+def test_get_key_as_a_tool_asks_and_a_modem_answers() -> None:
+    """Laid out as captured; nonces, network and key are made up."""
+    nid, key = bytes.fromhex("0102030405060f"), bytes(range(16))
+    ask = "88e1010c600000" + "0001" + nid.hex() + "aaaaaaaa04000000"
+    asked = wire.parse((PEER + HOST + bytes.fromhex(ask)).ljust(60, b"\0")).mme
+    assert asked == wire.CmGetKeyReq(nid=nid, my_nonce=b"\xaa" * 4)
+    tell = "88e1010d600000" + "000121938ca4aaaaaaaa" + nid.hex() + "01040000ff" + key.hex()
+    told = wire.parse(HOST + PEER + bytes.fromhex(tell)).mme
+    assert isinstance(told, wire.CmGetKeyCnf)
+    assert (told.result, told.nid, told.eks, told.nmk) == (0, nid, 1, key)
 
 
 @pytest.mark.parametrize("frame", [b"", b"\x88\xe1", bytes(60), PEER + HOST + b"\x88\xe1\x01\x64"])
