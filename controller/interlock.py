@@ -25,7 +25,6 @@ from controller.interlock_rules import (
     CONTACTOR_DISAGREE_S,
     CONTACTOR_STALE_S,
     HOLDING_FAULTS,
-    PILOT_STALE_S,
     UNPLUGGED,
     InterlockConfig,
     Judge,
@@ -33,6 +32,7 @@ from controller.interlock_rules import (
     Severity,
     feedback_disagrees,
     is_stale,
+    is_unplugged,
 )
 from controller.power import limits
 from controller.signals import (
@@ -326,15 +326,13 @@ class Interlock:
     """
 
     def __init__(self, config: InterlockConfig | None = None) -> None:
-        self._judge = Judge[Snapshot](RULES, config or InterlockConfig())
+        self._judge = Judge[Snapshot](RULES, config or InterlockConfig(), is_unplugged)
         self.report: InterlockReport = self._judge.report
         """What was decided last."""
 
     def evaluate(self, snapshot: Snapshot) -> Permits:
         """Return what is allowed until 100 ms from now."""
-        fresh = not is_stale(snapshot.pilot_age_s, PILOT_STALE_S)
-        unplugged = fresh and snapshot.pilot in UNPLUGGED
-        permits = self._judge.judge(snapshot, unplugged=unplugged)
+        permits = self._judge.judge(snapshot)
         self.report = self._judge.report
         return permits
 

@@ -22,7 +22,6 @@ from controller.interlock_rules import (
     CONTACTOR_DISAGREE_S,
     CONTACTOR_STALE_S,
     HOLDING_FAULTS,
-    PILOT_STALE_S,
     UNPLUGGED,
     InterlockConfig,
     Judge,
@@ -30,6 +29,7 @@ from controller.interlock_rules import (
     Severity,
     feedback_disagrees,
     is_stale,
+    is_unplugged,
 )
 from controller.signals import (
     ControlPilotState,
@@ -286,7 +286,7 @@ class AcInterlock:
 
     def __init__(self, config: InterlockConfig | None = None) -> None:
         self._config = config or InterlockConfig()
-        self._judge = Judge[AcSnapshot](RULES, self._config)
+        self._judge = Judge[AcSnapshot](RULES, self._config, is_unplugged)
 
     @property
     def report(self) -> InterlockReport:
@@ -295,9 +295,7 @@ class AcInterlock:
 
     def evaluate(self, snapshot: AcSnapshot) -> Permits:
         """Return what is allowed until 100 ms from now."""
-        fresh = not is_stale(snapshot.pilot_age_s, PILOT_STALE_S)
-        unplugged = fresh and snapshot.pilot in UNPLUGGED
-        return self._judge.judge(snapshot, unplugged=unplugged)
+        return self._judge.judge(snapshot)
 
     def obstacle(self, snapshot: AcSnapshot) -> str:
         """Say why no current may be offered, whatever the vehicle does; empty: it may."""

@@ -53,7 +53,7 @@ class Known(Generic[Seen, Config]):
     def __init__(
         self, predicates: Sequence[Callable[[Seen, Config], bool]], config: Config
     ) -> None:
-        self._predicates = predicates
+        self._predicates = tuple(dict.fromkeys(predicates))  # rows may differ in their time only
         self._config = config
         self._rights = 0
         self._before: tuple[Any, ...] = ()

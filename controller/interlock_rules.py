@@ -137,11 +137,30 @@ def is_stale(age_s: float, limit_s: float) -> bool:
     return not -AGE_TOLERANCE_S <= age_s <= limit_s
 
 
+class PilotSeen(Protocol):
+    """What a charger's snapshot has of the pilot."""
+
+    pilot: ControlPilotState | None
+    pilot_age_s: float
+
+
+def is_unplugged(seen: PilotSeen) -> bool:
+    """Return whether the pilot says, freshly, that no vehicle is there."""
+    return seen.pilot in UNPLUGGED and not is_stale(seen.pilot_age_s, PILOT_STALE_S)
+
+
 class Judge(Generic[Seen]):
     """Applies one table, period by period, and remembers what latched."""
 
-    def __init__(self, rules: Sequence[Rule[Seen]], config: InterlockConfig) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule[Seen]],
+        config: InterlockConfig,
+        unplugged: Callable[[Seen], bool] = lambda seen: False,
+    ) -> None:
+        """`unplugged` says of a snapshot that certainly no vehicle is there."""
         self._rules = tuple(rules)
+        self._unplugged = unplugged
         self._predicates = tuple(rule.is_wrong for rule in rules)
         self._config = config
         self._known = Known[Seen, InterlockConfig](self._predicates, config)
@@ -169,11 +188,13 @@ class Judge(Generic[Seen]):
         """Clear faults that need it with the next evaluation that sees no vehicle."""
         self._reset_wanted = True
 
-    def judge(self, seen: Seen, *, unplugged: bool) -> Permits:
+    def judge(self, seen: Seen) -> Permits:
         """Evaluate every row, but those of which it is known that they are right."""
-        if self._faults and unplugged and (self._reset_wanted or not self.needs_reset):
-            self._faults.clear()
-            self.emergency = self.needs_reset = False
+        if self._faults:
+            may_forget = self._reset_wanted or not self.needs_reset
+            if may_forget and self._unplugged(seen):
+                self._faults.clear()
+                self.emergency = self.needs_reset = False
         self._reset_wanted = False
         self._look_up(seen.now)
         if not self._faults and self._known.all_right(seen):

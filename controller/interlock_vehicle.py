@@ -210,18 +210,24 @@ VEHICLE_RULES: tuple[Rule[VehicleSnapshot], ...] = (
 )
 
 
+def is_unplugged(seen: VehicleSnapshot) -> bool:
+    """Return whether the inlet says, freshly, that nothing is plugged in."""
+    return not seen.plugged and not is_stale(seen.inlet_age_s, PILOT_STALE_S)
+
+
 class VehicleInterlock:
     """The vehicle's interlock, for the contactors of its inlet."""
 
     def __init__(self, config: InterlockConfig | None = None) -> None:
-        self._judge = Judge[VehicleSnapshot](VEHICLE_RULES, config or InterlockConfig())
+        self._judge = Judge[VehicleSnapshot](
+            VEHICLE_RULES, config or InterlockConfig(), is_unplugged
+        )
         self.report: InterlockReport = self._judge.report
         """What was decided last."""
 
     def evaluate(self, snapshot: VehicleSnapshot) -> Permits:
         """Return what is allowed until 100 ms from now."""
-        fresh = not is_stale(snapshot.inlet_age_s, PILOT_STALE_S)
-        permits = self._judge.judge(snapshot, unplugged=fresh and not snapshot.plugged)
+        permits = self._judge.judge(snapshot)
         self.report = self._judge.report
         return permits
 

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING
 
 from controller.cp.current import LOWEST_A
 from controller.interlock_rules import (
-    PILOT_STALE_S,
     InterlockConfig,
     Judge,
     Rule,
     Severity,
     is_stale,
 )
-from controller.interlock_vehicle import VehicleSnapshot
+from controller.interlock_vehicle import VehicleSnapshot, is_unplugged
 from controller.power import limits
 from controller.signals import InterlockReport, Output, Phase, S2Request, SetOnboardCurrent
 
@@ -97,7 +96,7 @@ class Onboard:
         self.wanted = False
         self._pilot = pilot
         self._config = config
-        self._judge = Judge[VehicleSnapshot](ONBOARD_RULES, config)
+        self._judge = Judge[VehicleSnapshot](ONBOARD_RULES, config, is_unplugged)
         self._open_at: float | None = None
 
     @property
@@ -126,8 +125,7 @@ class Onboard:
     def evaluate(self, seen: VehicleSnapshot, cable_a: float) -> list[Output]:
         """Look at everything known, and obey in the same period; `cable_a` 0: not known."""
         now, pilot = seen.now, self._pilot
-        fresh = not is_stale(seen.inlet_age_s, PILOT_STALE_S)
-        permits = self._judge.judge(seen, unplugged=fresh and not seen.plugged)
+        permits = self._judge.judge(seen)
         if HEARTBEAT.is_wrong(seen, self._config) or not seen.offered_a >= LOWEST_A:
             self.wanted = False
         if not permits.close_contactors or not self.wanted:

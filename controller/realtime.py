@@ -23,10 +23,8 @@ from controller.power.stage_table import S as StageState
 from controller.realtime_base import (
     HEARTBEAT_TIMEOUT_S,
     REPORT_S,
-    RESTING,
     ChargerRealtime,
 )
-from controller.router import earliest
 from controller.signals import (
     BcbToggled,
     CloseContactors,
@@ -51,7 +49,6 @@ from controller.signals import (
 )
 
 UNPOWERED = (StageState.OFF, StageState.ABORTED)
-STEADY = (StageState.OFF, StageState.CHARGE, StageState.ABORTED)
 
 
 class EvseRealtime(ChargerRealtime):
@@ -97,8 +94,8 @@ class EvseRealtime(ChargerRealtime):
     def settled(self) -> bool:
         """Nothing is in motion: the next inputs matter only if they differ."""
         return (
-            self.stage.state in STEADY
-            and self.contactors.state in RESTING
+            self.stage.is_steady
+            and self.contactors.is_resting
             and self.interlock_test.is_settled
             and not self.pilot.is_pending
             and not self.heat.is_pending
@@ -120,15 +117,13 @@ class EvseRealtime(ChargerRealtime):
             return item.phase is self.stage.request.phase
         return super().goes_on(item)
 
-    def _earliest(self) -> float | None:
-        return earliest(
-            (
-                self.pilot.next_timer(),
-                self.stage.next_timer(),
-                self.contactors.next_timer(),
-                self.interlock_test.next_timer(),
-            )
-        )
+    def _earliest(self) -> float:
+        at = self.stage.next_timer()
+        for core in (self.pilot, self.contactors, self.interlock_test):
+            other_at = core.next_timer()
+            if other_at is not None and other_at < at:
+                at = other_at
+        return at
 
     def communication_lost(self, now: float) -> list[Output]:
         """Act on the end of the other process: what it asked of the output is void."""
@@ -153,12 +148,12 @@ class EvseRealtime(ChargerRealtime):
         return out if self.stage.request.phase is phase else out + self._decide(now)
 
     def _take_inputs(self, inputs: EvseInputs, now: float) -> list[Output]:
-        stage, contactors = self.stage, self.contactors
+        stage, test = self.stage, self.interlock_test
         out = self.pilot.receive_sample(inputs.pilot, now)
         if self._reset_wanted and self.pilot.state is not ControlPilotState.F:
             out += self._reset(ResetRequest(), now)
-        out += self._test_interlock(inputs, now)
-        test = self.interlock_test
+        if not test.is_finished:
+            out += self._test_interlock(inputs, now)
         last, self._inputs = self._inputs, inputs
         if (
             last is None
@@ -170,10 +165,9 @@ class EvseRealtime(ChargerRealtime):
             out += stage.receive_signal(envelope, now)
         if last is None or inputs.isolation.taken_at != last.isolation.taken_at:
             out += stage.receive_sample(inputs.isolation, now)
-        out += contactors.receive_sample(inputs.contactors, now)
-        out += contactors.receive_sample(inputs.output, now)
-        out += stage.receive_sample(inputs.contactors, now)
-        out += stage.receive_sample(inputs.output, now)
+        feedback, output = inputs.contactors, inputs.output
+        out += self.contactors.receive_inputs(feedback, output, now)
+        out += stage.receive_inputs(feedback, output, now)
         return self._follow(out, now) + self._decide(now)
 
     def _follow(self, out: list[Output], now: float) -> list[Output]:

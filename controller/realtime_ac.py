@@ -30,7 +30,7 @@ from controller.interlock_ac import AcInterlock, AcSnapshot
 from controller.interlock_rules import InterlockConfig
 from controller.power.contactors import MAINS_RECLOSE_S, ContactorsConfig, Side
 from controller.realtime import EvseRealtime
-from controller.realtime_base import HEARTBEAT_TIMEOUT_S, RESTING, ChargerRealtime
+from controller.realtime_base import HEARTBEAT_TIMEOUT_S, ChargerRealtime
 from controller.router import earliest
 from controller.signals import (
     DUTY_STEADY_HIGH,
@@ -126,7 +126,7 @@ class AcRealtime(ChargerRealtime):
     def settled(self) -> bool:
         """Nothing is in motion: the next inputs matter only if they differ."""
         return (
-            self.contactors.state in RESTING
+            self.contactors.is_resting
             and not self.pilot.is_pending
             and not self.heat.is_pending
             and not self.cable.is_pending
@@ -189,7 +189,8 @@ class AcRealtime(ChargerRealtime):
         out = self.pilot.receive_sample(inputs.pilot, now)
         if self._reset_wanted and self.pilot.state is not ControlPilotState.F:
             out += self._reset(ResetRequest(), now)
-        out += self._test_interlock(inputs, now)
+        if not self.interlock_test.is_finished:
+            out += self._test_interlock(inputs, now)
         out += self.contactors.receive_sample(inputs.contactors, now)
         if inputs.ac is not None and inputs.ac.valid and self._config.connector == "socket":
             self._watch_cable(inputs.ac.cable_ohm, inputs.ac.taken_at)

@@ -17,7 +17,6 @@ from controller.interlock_heat import HOT, UNKNOWN
 from controller.interlock_rules import PILOT_STALE_S, is_stale
 from controller.interlock_test import InterlockTest, coils_must_be_dead
 from controller.power.contactors import Contactors, ContactorsConfig
-from controller.power.contactors import S as ContactorState
 from controller.power.heat import ConnectorHeat
 from controller.signals import (
     DUTY_STEADY_HIGH,
@@ -46,7 +45,6 @@ AGE_STEP_S = 0.001
 """A deadline for an input's age lies this much behind it: the age must be above the limit then."""
 REPORT_S = 0.25
 """Reports go out when they change, and at least this often (4 Hz, as power supplies do)."""
-RESTING = (ContactorState.OPEN, ContactorState.CLOSED, ContactorState.FAULT)
 
 
 class Realtime(ABC):
@@ -262,11 +260,8 @@ class ChargerRealtime(Realtime):
         return self.pilot.is_oscillating or not self.COILS_NEED_OSCILLATOR
 
     def _test_interlock(self, inputs: EvseInputs, now: float) -> list[Output]:
-        """Go on with the self-test while it lasts; call it with each period's inputs."""
-        test = self.interlock_test
-        if test.is_finished:
-            return []
-        return test.receive_inputs(inputs, now, oscillating=self._coils_may_be_fed)
+        """Go on with the self-test; call it with each period's inputs until that is finished."""
+        return self.interlock_test.receive_inputs(inputs, now, oscillating=self._coils_may_be_fed)
 
     def _look_at_chain(self, snapshot: ChainSeen, inputs: EvseInputs, now: float) -> None:
         """Put what is known of the hardware interlock into the snapshot."""

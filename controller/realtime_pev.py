@@ -19,7 +19,7 @@ from controller.interlock_vehicle import VehicleInterlock, VehicleSnapshot
 from controller.onboard import Onboard
 from controller.power.contactors import ContactorsConfig, Side
 from controller.power.contactors import S as ContactorState
-from controller.realtime_base import AGE_STEP_S, HEARTBEAT_TIMEOUT_S, REPORT_S, RESTING, Realtime
+from controller.realtime_base import AGE_STEP_S, HEARTBEAT_TIMEOUT_S, REPORT_S, Realtime
 from controller.router import earliest
 from controller.signals import (
     CloseContactors,
@@ -74,7 +74,7 @@ class PevRealtime(Realtime):
     @property
     def settled(self) -> bool:
         """Nothing is in motion: the next inputs matter only if they differ."""
-        return self.contactors.state in RESTING and not self.pilot.is_pending
+        return self.contactors.is_resting and not self.pilot.is_pending
 
     @property
     def needs_heartbeat(self) -> bool:
@@ -113,8 +113,7 @@ class PevRealtime(Realtime):
     def _take_inputs(self, inputs: PevInputs, now: float) -> list[Output]:
         self._inputs = inputs
         out = self.pilot.receive_sample(inputs.pilot, now)
-        out += self.contactors.receive_sample(inputs.contactors, now)
-        out += self.contactors.receive_sample(inputs.vehicle, now)
+        out += self.contactors.receive_inputs(inputs.contactors, inputs.vehicle, now)
         return out + self._decide(now)
 
     def _s2_request(self, item: S2Request, now: float) -> list[Output]:

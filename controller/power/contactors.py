@@ -87,6 +87,7 @@ class S(Enum):
 
 
 ENERGISED = [S.CLOSING, S.CLOSED]
+RESTING = [S.OPEN, S.CLOSED, S.FAULT]
 # Read every period: members of an enum take time to find.
 _OPEN, _CLOSING, _CLOSED, _OPENING, _FAULT = S.OPEN, S.CLOSING, S.CLOSED, S.OPENING, S.FAULT
 
@@ -112,7 +113,7 @@ class Contactors(TableMachine):
     TABLE = TABLE
     INITIAL = S.OPEN
     DEADLINE_S = DEADLINE_S
-    ENDLESS = (S.OPEN, S.CLOSED, S.FAULT)
+    ENDLESS = tuple(RESTING)
 
     state: S
 
@@ -124,7 +125,11 @@ class Contactors(TableMachine):
         self.fault = ""
         self.wanted = False
         self.feedback: ContactorReading | None = None
+        self.is_resting = True
+        """Whether neither a command nor a feedback is awaited."""
         self._permits: Permits | None = None
+        self._permitted_until = -inf
+        """Until when they may be closed."""
         self._difference_v = inf
         self._difference_at = -inf
         self._opened_at = -inf
@@ -181,6 +186,7 @@ class Contactors(TableMachine):
         """Take a wish or the interlock's permits."""
         if isinstance(signal, Permits):
             self._permits = signal
+            self._permitted_until = signal.expires_at if signal.close_contactors else -inf
         else:
             self.wanted = signal.closed
         return self._step(now)
@@ -191,12 +197,16 @@ class Contactors(TableMachine):
         """Take feedback, or the voltages that decide about closing."""
         if isinstance(sample, ContactorReading):
             self._take_feedback(sample)
-        elif isinstance(sample, OutputReading):
-            self._difference_v = abs(sample.voltage_v) if sample.valid else inf
-            self._difference_at = sample.taken_at
         else:
-            self._difference_v = abs(sample.inlet_voltage_v - sample.battery_voltage_v)
-            self._difference_at = sample.taken_at
+            self._take_voltage(sample)
+        return self._step(now)
+
+    def receive_inputs(
+        self, feedback: ContactorReading, voltages: OutputReading | InletReport, now: float
+    ) -> list[Output]:
+        """Take what every period brings."""
+        self._take_feedback(feedback)
+        self._take_voltage(voltages)
         return self._step(now)
 
     def next_timer(self) -> float | None:
@@ -228,6 +238,13 @@ class Contactors(TableMachine):
         self._feedback_closed = closed
         self.feedback = reading
 
+    def _take_voltage(self, sample: OutputReading | InletReport) -> None:
+        if isinstance(sample, OutputReading):
+            self._difference_v = abs(sample.voltage_v) if sample.valid else inf
+        else:
+            self._difference_v = abs(sample.inlet_voltage_v - sample.battery_voltage_v)
+        self._difference_at = sample.taken_at
+
     def _is_feedback_settled(self) -> bool:
         feedback = self.feedback
         return (
@@ -236,16 +253,10 @@ class Contactors(TableMachine):
 
     def _step(self, now: float) -> list[Output]:
         self.now = now
-        state, permits = self.state, self._permits
-        if (
-            state is _CLOSED
-            and self._feedback_closed
-            and self.wanted
-            and permits is not None
-            and permits.close_contactors
-            and now < permits.expires_at
-        ):
-            return []  # as it should be, period by period
+        state = self.state
+        as_it_should_be = state is _CLOSED and self._feedback_closed and self.wanted
+        if as_it_should_be and now < self._permitted_until:
+            return []
         if state is _OPEN:
             self._step_open(now)
         elif state is not _FAULT:
@@ -305,7 +316,7 @@ class Contactors(TableMachine):
 
     def _arm_deadline(self) -> None:
         super()._arm_deadline()
-        self.is_commanded = self.state in ENERGISED
+        self.is_commanded, self.is_resting = self.state in ENERGISED, self.state in RESTING
 
     def is_open_again(self) -> bool:
         """Whether the feedback shows open."""

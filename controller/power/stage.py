@@ -22,7 +22,15 @@ from math import inf
 from controller.machine import TableMachine
 from controller.power import limits
 from controller.power.contactors import FEEDBACK_DEBOUNCE_S
-from controller.power.limits import NOTHING, Clamped
+from controller.power.limits import (
+    NOTHING,
+    RAMP_STEP_S,
+    SETPOINT_OFF_PERIOD_S,
+    SETPOINT_PERIOD_S,
+    SETPOINT_RAMP_PERIOD_S,
+    Clamped,
+    clamp,
+)
 from controller.power.stage_table import (
     CHECKING,
     DEADLINE_S,
@@ -61,6 +69,8 @@ _CHARGE, _STOPPING, _PRE_CHARGE, _IS_OFF, _ABORTED = (
     S.OFF,
     S.ABORTED,
 )
+STEADY = (S.OFF, S.CHARGE, S.ABORTED)
+"""States in which nothing is in motion but what the vehicle or the ramp moves."""
 REPORTED_DIFFERENCE = 0.5
 """Volts and amperes that are reported at once; less is the noise of a measurement."""
 
@@ -80,15 +90,18 @@ class PowerStage(TableMachine):
         "_contactors_open_since",
         "_current_a",
         "_good_samples",
+        "_is_energised",
         "_isolation_at",
         "_left",
         "_permits",
+        "_permitted_until",
         "_ramp_at",
         "_sent_at",
         "cable_check",
         "clamped",
         "envelope",
         "failure",
+        "is_steady",
         "isolation",
         "reading",
         "request",
@@ -108,6 +121,10 @@ class PowerStage(TableMachine):
         self.setpoint = _OFF
         self.clamped: Clamped = NOTHING
         self._permits: Permits | None = None
+        self._permitted_until = -inf
+        """Until when the output may be energised."""
+        self.is_steady = True
+        self._is_energised = False
         self._left = S.OFF
         self._contactors_closed = False
         self._contactors_open_since: float | None = None
@@ -178,22 +195,21 @@ class PowerStage(TableMachine):
 
     # --- verbs ----------------------------------------------------------------------------------
 
-    def next_timer(self) -> float | None:
+    def next_timer(self) -> float:
         """When something is due: a deadline, the end of the permit, or the next set-point."""
-        setpoint, deadline_at, permits = self.setpoint, self._deadline_at, self._permits
-        wait_s = limits.SETPOINT_OFF_PERIOD_S
+        setpoint, deadline_at, wait_s = self.setpoint, self._deadline_at, SETPOINT_OFF_PERIOD_S
         if setpoint.on:
             ramping = not setpoint.current_a == self._current_a == self.clamped.current_a
-            wait_s = limits.SETPOINT_RAMP_PERIOD_S if ramping else limits.SETPOINT_PERIOD_S
-        due, step_at = self._sent_at + wait_s, self._ramp_at + limits.RAMP_STEP_S
+            wait_s = SETPOINT_RAMP_PERIOD_S if ramping else SETPOINT_PERIOD_S
+        due, step_at = self._sent_at + wait_s, self._ramp_at + RAMP_STEP_S
         if due < step_at:
             due = step_at
         if due < 0.0:
             due = 0.0
         if deadline_at is not None and deadline_at < due:
             due = deadline_at
-        if setpoint.on and permits is not None and permits.expires_at < due:
-            due = permits.expires_at
+        if setpoint.on and self._permitted_until < due:
+            due = self._permitted_until
         return due
 
     def handle_timer(self, now: float) -> list[Output]:
@@ -205,7 +221,8 @@ class PowerStage(TableMachine):
     ) -> list[Output]:
         """Take the session's wishes, the interlock's permits, or what the supply can do."""
         if isinstance(signal, Permits):
-            permitted, self._permits = self._may_energise(now), signal
+            permitted, self._permits = now < self._permitted_until, signal
+            self._permitted_until = signal.expires_at if signal.energise else -inf
             if permitted and signal.energise:
                 return []  # renewed
         elif isinstance(signal, PowerEnvelope):
@@ -221,12 +238,17 @@ class PowerStage(TableMachine):
         if isinstance(sample, OutputReading):
             self.reading = sample
         elif isinstance(sample, ContactorReading):
-            as_before = self._contactors_closed and sample.closed and sample.valid
             self._take_feedback(sample)
-            if as_before and self._may_energise(now):
-                return []
         else:
             return self._take_isolation(sample, now)
+        return self._step(now)
+
+    def receive_inputs(
+        self, contactors: ContactorReading, output: OutputReading, now: float
+    ) -> list[Output]:
+        """Take what every period brings."""
+        self._take_feedback(contactors)
+        self.reading = output
         return self._step(now)
 
     def report(self, now: float) -> PowerReport:
@@ -321,14 +343,16 @@ class PowerStage(TableMachine):
     def _step(self, now: float) -> list[Output]:
         self.now = now
         state = self.state
-        if state in ENERGISED and not self._may_energise(now):
+        if self._is_energised and not now < self._permitted_until:
             self._fire("permit_lost", self._permit_reason(now))
         elif state is _CHARGE and self._contactors_closed:
             pass  # follows the vehicle, and has no deadline
         elif state is not _IS_OFF and state is not _ABORTED:
             self._step_busy(state, now)
         self._send_setpoint(now)
-        return self.drain() if self.out else []
+        if not self.out:
+            return []
+        return self.drain()
 
     def _step_busy(self, state: S, now: float) -> None:
         closed = self._contactors_closed
@@ -344,7 +368,7 @@ class PowerStage(TableMachine):
 
     def _step_by_measurement(self, state: S, closed: bool, now: float) -> None:
         if state is S.CLOSE:
-            if closed and self._may_energise(now):
+            if closed and now < self._permitted_until:
                 self._fire("may_energise")
             return
         reading = self._fresh_reading(now)
@@ -372,12 +396,13 @@ class PowerStage(TableMachine):
 
     def _send_setpoint(self, now: float) -> None:
         wanted, last = self._wanted_setpoint(now), self.setpoint
-        urgent = wanted.on is not last.on or wanted.voltage_v != last.voltage_v
-        if not urgent:
-            wait_s = limits.SETPOINT_PERIOD_S if wanted.on else limits.SETPOINT_OFF_PERIOD_S
-            if wanted.current_a != last.current_a:
-                wait_s = limits.SETPOINT_RAMP_PERIOD_S
-            if now < self._sent_at + wait_s:
+        urgent = False
+        if wanted is last:
+            if now < self._sent_at + (SETPOINT_PERIOD_S if last.on else SETPOINT_OFF_PERIOD_S):
+                return
+        else:
+            urgent = wanted.on is not last.on or wanted.voltage_v != last.voltage_v
+            if not urgent and now < self._sent_at + SETPOINT_RAMP_PERIOD_S:
                 return
         self.setpoint, self._sent_at = wanted, now
         if urgent and not wanted.on:
@@ -386,18 +411,19 @@ class PowerStage(TableMachine):
             self.out.append(wanted)
 
     def _wanted_setpoint(self, now: float) -> SetOutput:
+        """Return what the supply is to be told: the last one itself, if that is as it was."""
         elapsed_s, self._ramp_at = now - self._ramp_at, now
         state = self.state
-        if state not in ENERGISED or not self._may_energise(now):
+        if not self._is_energised or not now < self._permitted_until:
             self._current_a, self.clamped = 0.0, NOTHING
             return _OFF
         reading = self._fresh_reading(now)
         measured_v = reading.voltage_v if reading else 0.0
         self.clamped = clamped = self._target(measured_v)
         current_a = clamped.current_a
-        if state is _CHARGE or state is _STOPPING:
-            if state is _STOPPING and reading is not None:
-                self._current_a = min(self._current_a, max(0.0, reading.current_a))
+        if state is _STOPPING and reading is not None:
+            self._current_a = min(self._current_a, max(0.0, reading.current_a))
+        if current_a != self._current_a and (state is _CHARGE or state is _STOPPING):
             current_a = limits.ramped(self._current_a, current_a, max(0.0, elapsed_s))
         self._current_a = current_a
         last, voltage_v = self.setpoint, clamped.voltage_v
@@ -407,29 +433,23 @@ class PowerStage(TableMachine):
 
     def _target(self, measured_v: float) -> Clamped:
         state, request = self.state, self.request
-        if state in TESTING:
-            return limits.clamp(
-                self._test_voltage_v(), limits.CABLE_CHECK_CURRENT_A, self.envelope, measured_v
-            )
         if state is _STOPPING:
             return Clamped(self.setpoint.voltage_v, 0.0)
-        current_a, voltage_v = request.current_a, request.voltage_v
-        if state is _PRE_CHARGE:
-            current_a = limits.PRE_CHARGE_CURRENT_A
+        voltage_v, current_a = request.voltage_v, request.current_a
         maximum_v = request.vehicle_maximum_voltage_v
         if 0.0 < maximum_v < voltage_v:
             voltage_v = maximum_v
-        return limits.clamp(voltage_v, current_a, self.envelope, measured_v)
+        if state is _PRE_CHARGE:
+            current_a = limits.PRE_CHARGE_CURRENT_A
+        elif state is not _CHARGE:
+            voltage_v, current_a = self._test_voltage_v(), limits.CABLE_CHECK_CURRENT_A
+        return clamp(voltage_v, current_a, self.envelope, measured_v)
 
     def _test_voltage_v(self) -> float:
         vehicle_v = self.request.vehicle_maximum_voltage_v or self.request.voltage_v
         return limits.cable_check_voltage_v(vehicle_v, self.envelope.maximum_voltage_v)
 
     # --- questions ------------------------------------------------------------------------------
-
-    def _may_energise(self, now: float) -> bool:
-        permits = self._permits
-        return permits is not None and permits.energise and now < permits.expires_at
 
     def _permit_reason(self, now: float) -> str:
         permits = self._permits
@@ -456,6 +476,7 @@ class PowerStage(TableMachine):
 
     def _arm_deadline(self) -> None:
         super()._arm_deadline()
+        self.is_steady, self._is_energised = self.state in STEADY, self.state in ENERGISED
         if self.state in CHECKING and self._deadline_at is not None:
             if self.state is S.DISCHARGE:
                 self._check_until = self.now + limits.CABLE_CHECK_S
