@@ -331,9 +331,10 @@ class SimLoop(_Calendar):
         if deadline > now:
             self._now = now = deadline
             self._at_once = 0
-        self._at_once += 1
-        if self._at_once > STANDSTILL:
-            raise ControllerError(f"time stands still at {now:.6f} s because of {who!r}")
+        else:
+            self._at_once += 1
+            if self._at_once >= STANDSTILL:
+                raise ControllerError(f"time stands still at {now:.6f} s because of {who!r}")
         if who is None:
             heappop(calls)[2](now)
         else:

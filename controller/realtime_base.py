@@ -56,7 +56,6 @@ class Realtime(ABC):
     def __init__(self, contactors: ContactorsConfig) -> None:
         self.contactors = Contactors(contactors)
         self._handlers: dict[type[Output], Callable[[Any, float], list[Output]]] = {
-            Heartbeat: self._heartbeat,
             ContactorRequest: self._contactor_request,
             ResetRequest: self._reset,
         }
@@ -84,9 +83,15 @@ class Realtime(ABC):
         """Take the hardware's inputs or one request; what is no request is ignored."""
         handler = self._handlers.get(type(item))
         if handler is None:
-            return []
+            return self.hear(item, now) if isinstance(item, Heartbeat) else []
         out = handler(item, now)
-        if out or type(item) is not Heartbeat:
+        self._timer_at = self._earliest()
+        return out
+
+    def hear(self, beat: Heartbeat, now: float) -> list[Output]:
+        """Take a heartbeat: it is what comes most often, and mostly changes nothing else."""
+        out = self._heartbeat(beat, now)
+        if out:
             self._timer_at = self._earliest()
         return out
 

@@ -13,14 +13,12 @@ from typing import Any
 
 from controller.cp.timing import T_OFF_AFTER_B_S, T_ON_AFTER_C_S
 from controller.signals import (
-    AcReading,
     AnswerMeasured,
     ConnectionMade,
     ContactorReading,
     ContactorRequest,
     CurrentOffered,
     EvseInputs,
-    InletReport,
     InterlockReport,
     InterlockTested,
     LinkChanged,
@@ -167,16 +165,17 @@ class Report:
     # one handler a signal
 
     def _charger_inputs(self, now: float, node: str, item: EvseInputs) -> None:
-        if item.ac is not None:
-            self._ac_inputs(now, item.contactors, item.ac)
-        self._contactors(now, node, item.contactors)
-        if item.ac is None:
-            self._power(now, item.output.voltage_v, item.output.current_a)
+        ac, output = item.ac, item.output
+        if ac is not None:
+            self._ac_contactors(now, item.contactors)
+        self.contactors_closed[side(node)] = item.contactors.closed
+        if ac is None:
+            self._power(now, output.voltage_v, output.current_a)
         else:
-            self._power(now, MAINS_V, item.ac.power_w / MAINS_V)
-            self.output_voltage_v = MAINS_V * item.ac.live_behind
+            self._power(now, MAINS_V, ac.power_w / MAINS_V)
+            self.output_voltage_v = MAINS_V * ac.live_behind
 
-    def _ac_inputs(self, now: float, contactors: ContactorReading, ac: AcReading) -> None:
+    def _ac_contactors(self, now: float, contactors: ContactorReading) -> None:
         self.is_ac = True
         if contactors.closed is self.contactors_closed.get("evse", False):
             return
@@ -210,11 +209,13 @@ class Report:
             self.first_cause = ""
 
     def _vehicle_inputs(self, now: float, node: str, item: PevInputs) -> None:
-        self._contactors(now, node, item.contactors)
-        self._inlet(now, node, item.vehicle)
-
-    def _contactors(self, now: float, node: str, item: ContactorReading) -> None:
-        self.contactors_closed[side(node)] = item.closed
+        self.contactors_closed[side(node)] = item.contactors.closed
+        vehicle = item.vehicle
+        if self.watched == "pev":
+            self._power(now, vehicle.inlet_voltage_v, vehicle.inlet_current_a)
+        self.soc_percent = vehicle.soc_percent
+        if self.soc_at_start_percent is None:
+            self.soc_at_start_percent = vehicle.soc_percent
 
     def _power(self, now: float, voltage_v: float, current_a: float) -> None:
         power_w = voltage_v * current_a
@@ -224,13 +225,6 @@ class Report:
         if power_w > self.peak_power_w:
             self.peak_power_w = power_w
         self.output_voltage_v = voltage_v
-
-    def _inlet(self, now: float, node: str, item: InletReport) -> None:
-        if self.watched == "pev":
-            self._power(now, item.inlet_voltage_v, item.inlet_current_a)
-        self.soc_percent = item.soc_percent
-        if self.soc_at_start_percent is None:
-            self.soc_at_start_percent = item.soc_percent
 
     def _interlock(self, now: float, node: str, item: InterlockReport) -> None:
         self.latched = self.latched or item.latched

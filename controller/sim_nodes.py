@@ -64,8 +64,11 @@ class Frames:
             self.deadline = now + RESTING_PERIOD_S
             return
         self.at = now
-        item = self._inputs(now)
-        if self._node.look(item, now) and not self._moves(item):
+        node, item = self._node, self._inputs(now)
+        core = node.core
+        node.beats.tell(now)
+        _feed(node, core.receive, item, now)
+        if core.settled and not self._moves(item):
             # The next of the common instants: what one side has worked out serves the other.
             self.deadline = (int(now / RESTING_PERIOD_S + 1e-6) + 1) * RESTING_PERIOD_S
         else:
@@ -108,13 +111,6 @@ class SampledNode(Node):
             if now - self.frames.at > FRESH_S:
                 self.frames.fire(now)
         return _feed(self, receive, item, now)
-
-    def look(self, inputs: EvseInputs | PevInputs, now: float) -> bool:
-        """Give the inputs of a frame to the core; return whether nothing is in motion."""
-        self.beats.tell(now)
-        core = self.core
-        _feed(self, core.receive, inputs, now)
-        return core.settled
 
     def fire(self, now: float) -> list[Output]:
         """Let the core act on its deadlines, unless a fresh look has moved them."""
@@ -197,17 +193,18 @@ class Beats:
 
     def tell(self, now: float) -> None:
         """Tell the last beat that is due by now, unless the sender hangs."""
-        if not self._stopped and self._core.heartbeat_at <= now:
+        sender = self._core
+        if sender.heartbeat_at <= now and not self._stopped:
             self._count(now)
         at = self._last_at
         if at is None:
             return
         self._last_at = None
-        receiver, beat = self._receiver, self._core.beat(at)
+        receiver, beat = self._receiver, sender.beat(at)
         if self._observers:
             self._sender.record(at, self._sender.name, "out", beat)
             receiver.record(at, receiver.name, "in", beat)
-        outputs = receiver.core.receive(beat, at)
+        outputs = receiver.core.hear(beat, at)
         if outputs:
             receiver.finish(outputs, now)
 

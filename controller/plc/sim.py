@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256, shake_256
 from heapq import heappop, heappush
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from controller.errors import WireError
@@ -87,13 +87,13 @@ def seeded_rng(seed: str) -> Callable[[int], bytes]:
 
 
 def noise_of(rng: Callable[[int], bytes] | None) -> Iterator[float]:
-    """Yield noise between -1 and 1 for ever; without an `rng` there is none."""
-    if rng is None:
-        yield from repeat(0.0)
-        return
+    """Return noise between -1 and 1 for ever; without an `rng` there is none."""
+    return repeat(0.0) if rng is None else chain.from_iterable(_blocks_of_noise(rng))
+
+
+def _blocks_of_noise(rng: Callable[[int], bytes]) -> Iterator[list[float]]:
     while True:
-        for raw in array("H", rng(2 * NOISE_BLOCK)):
-            yield raw / 32767.5 - 1.0
+        yield [raw / 32767.5 - 1.0 for raw in array("H", rng(2 * NOISE_BLOCK))]
 
 
 def no_fault(transit: Transit) -> Sequence[float]:

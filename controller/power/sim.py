@@ -46,26 +46,27 @@ class SimContactors:
         self.operations = 0
         self.moves_at = inf
         """When the contacts follow the command; infinity when they have."""
-        self._now = 0.0
+        self.now = 0.0
+        """The last time that anything was known of the coils."""
 
     def set_closed(self, closed: bool) -> None:
         """Drive the coils, as of the last time the circuit was advanced."""
         if closed is self.commanded:
             return
         self.commanded = closed
-        self.moves_at = self._now + (self.close_s if closed else self.open_s)
+        self.moves_at = self.now + (self.close_s if closed else self.open_s)
 
     def read(self, now: float) -> ContactorReading:
         """Mirror-contact feedback."""
-        if now > self._now or now >= self.moves_at:
+        if now > self.now or now >= self.moves_at:
             self.move(now)
         closed = self.is_closed if self.feedback_stuck is None else self.feedback_stuck
         return ContactorReading(closed, now)
 
     def move(self, now: float) -> None:
         """Let time pass."""
-        if now > self._now:
-            self._now = now
+        if now > self.now:
+            self.now = now
         if now >= self.moves_at:
             self._follow()
 
@@ -132,8 +133,7 @@ class DcCircuit:
             self._move_contacts(self.now)
         if now > self.now:
             self._run(now)
-            evse.move(now)
-            inlet.move(now)
+            evse.now = inlet.now = now  # no contact moves by then
 
     def _move_contacts(self, now: float) -> None:
         evse, inlet = self.evse_contactors, self.inlet_contactors
@@ -333,13 +333,17 @@ class SimIsolationMonitor:
         self._start_wanted = False
         self._started_at: float | None = None
         self._reading = IsolationReading(0.0, self_test_ok=False, taken_at=0.0, valid=False)
+        self._due_at = -inf
+        """When the next measurement is there, about."""
 
     def start_test(self) -> None:
         """Begin with the next read."""
-        self._start_wanted = True
+        self._start_wanted, self._due_at = True, -inf
 
     def read(self, now: float) -> IsolationReading:
         """Latest measurement; not valid until the first one after `start_test`."""
+        if now < self._due_at:
+            return self._reading
         if self._start_wanted:
             self._start_wanted, self._started_at = False, now
             self._reading = IsolationReading(0.0, self_test_ok=False, taken_at=now, valid=False)
@@ -351,6 +355,7 @@ class SimIsolationMonitor:
             self._reading = IsolationReading(
                 self.resistance_ohm, not self.self_test_fails, min(taken_at, now)
             )
+            self._due_at = taken_at + (1.0 - 1e-6) * self.period_s
         return self._reading
 
 
