@@ -175,10 +175,10 @@ class DinEvcc(EvccParts):
     def _note_output(self, res: din.BodyElement) -> None:
         voltage = getattr(res, "evse_present_voltage", None)
         if isinstance(voltage, din.PhysicalValue):
-            self._charger_v = voltage.si
+            self._charger_v = voltage_v = voltage.si
             current = getattr(res, "evse_present_current", None)
             current_a = current.si if isinstance(current, din.PhysicalValue) else 0.0
-            self.out.append(ChargerReported(voltage.si, current_a, status_name(res)))
+            self.out.append(ChargerReported(voltage_v, current_a, status_name(res)))
 
     def connection_lost(self, now: float) -> list[Output]:
         """Bring the vehicle into safety without the charger."""

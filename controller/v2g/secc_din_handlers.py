@@ -15,7 +15,7 @@ from controller.signals import (
     VehicleReported,
 )
 from controller.v2g.messages import din
-from controller.v2g.messages.din import EvseProcessing, PhysicalValue, ResponseCode
+from controller.v2g.messages.din import EvseProcessing, ResponseCode
 from controller.v2g.secc_din_responses import (
     CHARGE_SERVICE_ID,
     ENERGY_TRANSFER,
@@ -197,12 +197,12 @@ def handle_cable_check(
     return cable_check_res(_OK, session, report, limits, _ONGOING), outputs
 
 
-def clamp_target_v(target: PhysicalValue, session: SeccSession, limits: PowerEnvelope) -> float:
+def clamp_target_v(target_v: float, session: SeccSession, limits: PowerEnvelope) -> float:
     """Return a target voltage not above the vehicle's own and the charger's maximum."""
     ceiling = limits.maximum_voltage_v
     if session.vehicle_maximum_voltage_v > 0.0:
         ceiling = min(ceiling, session.vehicle_maximum_voltage_v)
-    return min(max(target.si, 0.0), ceiling)
+    return min(max(target_v, 0.0), ceiling)
 
 
 def handle_pre_charge(
@@ -217,7 +217,7 @@ def handle_pre_charge(
     A target not reached within 5 s [V2G2-705] fails; a new target begins anew (some vehicles ask
     for 0 V or 200 V before the battery's voltage).
     """
-    voltage_v = clamp_target_v(req.ev_target_voltage, session, limits)
+    voltage_v = clamp_target_v(req.ev_target_voltage.si, session, limits)
     current_a = min(max(req.ev_target_current.si, 0.0), PRE_CHARGE_MAX_CURRENT_A)
     since = session.pre_charge_at
     if since is None or abs(voltage_v - session.target_voltage_v) > PRE_CHARGE_TOLERANCE_V:
@@ -280,18 +280,17 @@ def handle_current_demand(
     """
     if report is None or not (is_fresh(report, now) or session.power_off):
         return current_demand_res(ResponseCode.FAILED, session, report, limits), []
-    if req.ev_maximum_voltage_limit is not None and req.ev_maximum_voltage_limit.si > 0.0:
-        maximum_v = req.ev_maximum_voltage_limit.si
-    else:
-        maximum_v = session.vehicle_maximum_voltage_v
-    target_v = clamp_target_v(req.ev_target_voltage, session, limits)
-    target_a = max(req.ev_target_current.si, 0.0)
-    current_a = min(target_a, limits.maximum_current_a)
-    if req.ev_maximum_current_limit is not None and req.ev_maximum_current_limit.si >= 0.0:
-        current_a = min(current_a, req.ev_maximum_current_limit.si)
+    asked_v, target_a = req.ev_target_voltage.si, max(req.ev_target_current.si, 0.0)
+    maximum_v, own_v = session.vehicle_maximum_voltage_v, req.ev_maximum_voltage_limit
+    if own_v is not None and own_v.si > 0.0:
+        maximum_v = own_v.si
+    target_v = clamp_target_v(asked_v, session, limits)
+    current_a, own_a = min(target_a, limits.maximum_current_a), req.ev_maximum_current_limit
+    if own_a is not None and 0.0 <= own_a.si < current_a:
+        current_a = own_a.si
     limited = (
         report.current_limited or target_a > limits.maximum_current_a,
-        report.voltage_limited or req.ev_target_voltage.si > limits.maximum_voltage_v,
+        report.voltage_limited or asked_v > limits.maximum_voltage_v,
         report.power_limited or target_v * target_a > limits.maximum_power_w,
     )
     res = current_demand_res(_OK, session, report, limits, limited)

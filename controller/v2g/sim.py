@@ -31,6 +31,9 @@ class Kind(Enum):
     CLOSED = "closed"
 
 
+_DATA = Kind.DATA
+
+
 @quick
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -116,9 +119,11 @@ class SimNetwork:
         if at < last_at:
             at = last_at
         self._last_at[to] = at
-        size = faults.split or len(data)
-        for start in range(0, len(data), size or 1):
-            self._push(Arrival(at, to, Kind.DATA, data[start : start + size], sender))
+        if not faults.split:
+            self._push(Arrival(at, to, _DATA, data, sender))
+            return
+        for start in range(0, len(data), faults.split):
+            self._push(Arrival(at, to, _DATA, data[start : start + faults.split], sender))
 
     def close(self, sender: End, now: float) -> None:
         """Close the connection: the other end learns it after what was sent before."""
@@ -146,18 +151,12 @@ class SimNetwork:
         arrived: list[Arrival] = []
         while self._queue and self._queue[0][0] <= now:
             _, _, era, arrival = heapq.heappop(self._queue)
-            if arrival.kind is Kind.DATA and era != self._era:
+            if era != self._era and arrival.kind is _DATA:
                 continue
-            last = arrived[-1] if arrived else None
-            joins = (
-                self.faults.coalesce_s > 0.0
-                and arrival.kind is Kind.DATA
-                and last is not None
-                and (last.kind, last.to) == (Kind.DATA, arrival.to)
-            )
-            if joins and last is not None:
+            last = arrived[-1] if arrived and self.faults.coalesce_s > 0.0 else None
+            if last is not None and arrival.kind is last.kind is _DATA and arrival.to == last.to:
                 whole = last.data + arrival.data
-                arrived[-1] = Arrival(arrival.at, arrival.to, Kind.DATA, whole, arrival.sender)
+                arrived[-1] = Arrival(arrival.at, arrival.to, _DATA, whole, arrival.sender)
             else:
                 arrived.append(arrival)
         return arrived

@@ -229,6 +229,19 @@ def test_isolation_monitor() -> None:
     assert port.read(99.0).taken_at == pytest.approx(9.0)
 
 
+def test_a_measurement_of_the_isolation_is_one_though_times_are_rounded() -> None:
+    monitor, now = SimIsolationMonitor(), 0.001
+    monitor.self_test_s = 1.0
+    monitor.start_test()
+    taken_at = set()
+    for _ in range(600):
+        reading = monitor.read(now)
+        if reading.valid:
+            taken_at.add(reading.taken_at)
+        now += 0.005  # drifts away from the multiples of a period
+    assert [round(at, 6) for at in sorted(taken_at)] == [1.001, 1.501, 2.001, 2.501]
+
+
 def test_vehicle() -> None:
     circuit = run(linked(), 5.0, 0.25)
     vehicle = SimVehicle(circuit)
