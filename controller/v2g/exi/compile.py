@@ -43,6 +43,7 @@ class Compiled:
         self._names: dict[str, object] = {helper: getattr(runtime, helper) for helper in HELPERS}
         self._head_bits = 8 + grammar.root_bits
         self._rest_bits = ROOM_BITS - self._head_bits
+        self._made: set[str] = set()
         self._readers = LazyTable(self._root_reader)
         self._writers = LazyTable(self._root_writer)
 
@@ -89,34 +90,38 @@ class Compiled:
         return HEADER << self._grammar.root_bits | self._grammar.elements.index(name)
 
     def _function(self, verb: str, type_: ValueType) -> object:
-        """Return `read_X` or `write_X`, made with all that it calls."""
+        """Return `read_X` or `write_X`; what that calls is made when it is first called."""
         assert isinstance(type_, ComplexType)
         name = f"{verb}_{type_.name}"
-        if name not in self._names:
-            pending, texts = [type_], []
-            while pending:
-                texts += self._generate(verb, pending.pop(), pending)
-            text = "\n\n\n".join(texts) + "\n"
+        if name not in self._made:
+            self._made.add(name)
+            text = self._generate(verb, type_) + "\n"
             file = f"<exi {self._name} {name}>"
             linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
             self.sources.append(text)
             exec(compile(text, file, "exec"), self._names)
         return self._names[name]
 
-    def _generate(self, verb: str, type_: ComplexType, pending: list[ComplexType]) -> list[str]:
-        """Return the source of one function, none if there is one; add what it calls."""
-        name = f"{verb}_{type_.name}"
-        if name in self._names:
-            return []
-        self._names[name] = None  # on its way
+    def _generate(self, verb: str, type_: ComplexType) -> str:
+        """Return the source of one function."""
         maker = ReaderSource(self._names) if verb == "read" else WriterSource(self._names)
         try:
             text = maker.make(type_)
         except UnsupportedError:
-            return [f"def {name}(*_):\n    raise Deviation"]
-        pending += maker.needed
+            return f"def {verb}_{type_.name}(*_):\n    raise Deviation"
+        for called in maker.needed:
+            self._names.setdefault(f"{verb}_{called.name}", self._at_first_call(verb, called))
         self._make_tables(verb, maker)
-        return [text]
+        return text
+
+    def _at_first_call(self, verb: str, type_: ComplexType) -> Callable[..., object]:
+        """Stand for a function that is not made yet: half of them no session ever calls."""
+
+        def make_and_call(*args: object) -> object:
+            made = cast("Callable[..., object]", self._function(verb, type_))
+            return made(*args)
+
+        return make_and_call
 
     def _make_tables(self, verb: str, maker: Source) -> None:
         for name, step in maker.groups:
