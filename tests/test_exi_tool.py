@@ -173,7 +173,7 @@ def test_decode_lines(run: Run, tmp_path: Path) -> None:
         DC_NAME,
         "supportedAppProtocolRes",
     ]
-    assert answers[3] == {"error": "6 bits missing at the end (at bit 8)", "bit": 8}
+    assert answers[3] == {"error": "root: 6 bits missing at the end (at bit 8)", "bit": 8}
     assert [list(answer) for answer in answers[4:]] == [["error"], ["error"], ["error"]]
     file = tmp_path / "lines"
     file.write_text(text)

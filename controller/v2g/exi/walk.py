@@ -81,7 +81,7 @@ class Decoder:
             name, namespace, type_ = elements[code]
             if type_ is None:
                 raise self._reader.fail(f"{name} cannot stand alone", 8)
-            self._path.append(name)
+            self._path[:] = [name]
             if (name, namespace) in self._grammar.relaxed:
                 value = RelaxedGrammar(self._grammar).read(self._reader, type_)
             else:
@@ -91,10 +91,12 @@ class Decoder:
             return name, value
 
     def _header(self) -> None:
+        self._path[:] = ["header"]
         if self._size > MAX_BYTES:
             raise self._reader.fail(f"{self._size} bytes, at most {MAX_BYTES} are taken")
         if self._reader.read(8) != HEADER:
             raise self._reader.fail("no EXI header without options", 0)
+        self._path[:] = ["root"]
 
     def _root(self) -> ComplexType:
         code = self._reader.read(self._grammar.root_bits)
@@ -103,7 +105,7 @@ class Decoder:
             raise self._reader.fail(f"unknown root element (code {code})", 8)
         if names[code] not in self._grammar.roots:
             raise self._reader.fail(f"{names[code]} is no message", 8)
-        self._path.append(names[code])
+        self._path[:] = [names[code]]
         return self._grammar.roots[names[code]]
 
     def _object(self, type_: ComplexType) -> Declared:

@@ -19,14 +19,14 @@ def test_size_of_a_message() -> None:
     stop = din.encode(din.Message(session_id=b"\1", body=din.SessionStopReq()))
     assert din.decode_counting(stop.ljust(MAX_BYTES, b"\0"))[1] == MAX_BYTES - len(stop)
     reason = f"{MAX_BYTES + 1} bytes, at most {MAX_BYTES} are taken"
-    assert _fails(stop.ljust(MAX_BYTES + 1, b"\0")) == ("", reason, 0)
+    assert _fails(stop.ljust(MAX_BYTES + 1, b"\0")) == ("header", reason, 0)
 
 
 def test_first_bytes() -> None:
-    assert _fails(b"") == ("", "8 bits missing at the end", 0)
-    assert _fails(b"$EXI\x80\x9a") == ("", "no EXI header without options", 0)
-    assert _fails(b"\x80\xff") == ("", "unknown root element (code 127)", 8)
-    assert _fails(b"\x80\x00") == ("", "AC_EVChargeParameter is no message", 8)
+    assert _fails(b"") == ("header", "8 bits missing at the end", 0)
+    assert _fails(b"$EXI\x80\x9a") == ("header", "no EXI header without options", 0)
+    assert _fails(b"\x80\xff") == ("root", "unknown root element (code 127)", 8)
+    assert _fails(b"\x80\x00") == ("root", "AC_EVChargeParameter is no message", 8)
 
 
 def test_items_of_an_unbounded_list() -> None:
