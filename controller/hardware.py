@@ -30,6 +30,7 @@ from controller.cp.measuring import PilotLevels, Scale, pt1000_celsius, pulled_u
 from controller.errors import PortError
 from controller.loop import MonotonicClock, pause
 from controller.pigpio_link import PigpioLink
+from controller.port import LastWish, wishes_of
 from controller.power import pins
 from controller.power.driver_gpio import PigpioGpio, open_lgpio
 from controller.power.driver_site import NoModules, SiteLink
@@ -236,6 +237,10 @@ class EvseHardware:
         self._put(self._module_enable, active=False)
         self._modules.send(OFF)
         self._parts.pilot.set_duty(DUTY_STEADY_HIGH)
+
+    def last_wish(self) -> LastWish:
+        """Outputs inactive, steady pilot."""
+        return wishes_of(self._gpio, self._parts.pilot)
 
     def close(self) -> None:
         """Give the devices back; makes safe first."""

@@ -30,6 +30,7 @@ from controller.hardware import (
     open_link,
     wait_until,
 )
+from controller.port import LastWish, wishes_of
 from controller.power import pins
 from controller.power.driver_battery import BatteryLink
 from controller.signals import (
@@ -159,6 +160,10 @@ class PevHardware:
         """Open the contactors and S2; also with half of the hardware gone, and repeatedly."""
         self._put("s2", active=False)
         self._put("contactors", active=False)
+
+    def last_wish(self) -> LastWish:
+        """S2 and contactors open."""
+        return wishes_of(self._gpio)
 
     def close(self) -> None:
         """Give the devices back; makes safe first."""

@@ -6,9 +6,13 @@ reading with its old time stamp (the interlock sees its age and withdraws the pe
 outside the period, and says in `problem` what is wrong. None of them raises while running.
 """
 
-from typing import Protocol, runtime_checkable
+from __future__ import annotations
 
-from controller.signals import Output
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from controller.signals import Output
 
 
 class Hardware(Protocol):
@@ -33,6 +37,36 @@ class Hardware(Protocol):
         """Give the devices back; makes safe first."""
 
 
+@dataclass(frozen=True, slots=True)
+class LastWish:
+    """What is to be driven once this process has died: all off, a steady pilot; see the guard."""
+
+    pigpiod: str = ""
+    """host:port of the daemon that drives `levels` and `pwm`; empty: none."""
+    levels: tuple[tuple[int, bool], ...] = ()
+    """GPIO and level."""
+    pwm: tuple[tuple[int, int, int], ...] = ()
+    """GPIO, Hz, duty in millionths."""
+    files: tuple[tuple[str, str], ...] = ()
+    """Path and text, for the kernel's drivers."""
+
+    def __add__(self, other: LastWish) -> LastWish:
+        return LastWish(
+            self.pigpiod or other.pigpiod,
+            self.levels + other.levels,
+            self.pwm + other.pwm,
+            self.files + other.files,
+        )
+
+
+@runtime_checkable
+class Wishes(Protocol):
+    """Hardware (or a part of it) that goes on driving when the process that drives it has died."""
+
+    def last_wish(self) -> LastWish:
+        """Say what is to be driven then."""
+
+
 @runtime_checkable
 class Wakes(Protocol):
     """Hardware that says when something begins to happen, so that nobody has to look for it."""
@@ -51,3 +85,12 @@ class MidPeriod(Protocol):
 
     def mid_period(self, now: float) -> None:
         """Fetch what is ready, start what takes time; blocks as little as `read`."""
+
+
+def wishes_of(*parts: object) -> LastWish:
+    """Join what those of the parts wish that go on driving."""
+    joined = LastWish()
+    for part in parts:
+        if isinstance(part, Wishes):
+            joined += part.last_wish()
+    return joined

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.config import CarConfig, ChargerConfig, load
+from controller.driver_guard import Guard
 from controller.driver_journal import WARNING, Journal
 from controller.driver_notify import Notifier
 from controller.driver_watchdog import Watchdog
 from controller.errors import ConfigError
 from controller.ipc_door import Door
 from controller.loop import MonotonicClock, PreciseClock, become_realtime, wait_readable
-from controller.port import Wakes
+from controller.port import LastWish, Wakes, Wishes
 from controller.realtime_ac import ChargerCore, charger_realtime
 from controller.realtime_pev import PevRealtime, vehicle_realtime
 from controller.rest import Rest
@@ -123,19 +125,23 @@ def serve_realtime(
     """Run the hard-timed half with this hardware; returns the exit code. Raises ControllerError."""
     settings = config.realtime
     _check_period(config)
-    journal, notifier, clock = Journal(), Notifier(), MonotonicClock()
-    core = core_of(config)
-    door = Door(settings.socket, REQUESTS)
-    try:
+    with ExitStack() as stack:  # closed from the last to the first: the hardware first of all
+        journal, notifier, clock = Journal(), Notifier(), MonotonicClock()
+        stack.callback(notifier.close)
+        core = core_of(config)
+        door = Door(settings.socket, REQUESTS)
+        stack.callback(door.close)
         hardware = open_hardware(config, side)
-    except BaseException:
-        door.close()
-        raise
-    watchdog = None
-    try:
+        closing = stack.push(ExitStack())
+        closing.callback(hardware.close)
         hardware.make_safe()
+        guard = start_guard(hardware, settings.priority)
+        stack.callback(guard.release)
+        watchdog = None
         if settings.watchdog:
             watchdog = Watchdog(settings.watchdog, clock.now())
+            stack.callback(watchdog.close)
+        stack.push(closing.pop_all())
         service = RealtimeService(
             side,
             core,
@@ -147,19 +153,19 @@ def serve_realtime(
             notifier=notifier,
             watchdog=watchdog,
             rest=rest_of(config, hardware),
+            guard=guard,
         )
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, service.stop)
         for line in become_realtime(settings.priority, settings.cpu):
             journal.say(clock.now(), f"may be late on a busy machine: {line}", WARNING)
         service.run()
-    finally:
-        hardware.close()
-        door.close()
-        if watchdog is not None:
-            watchdog.close()
-        notifier.close()
     return 0
+
+
+def start_guard(hardware: Hardware, priority: int) -> Guard:
+    """Start what makes the hardware safe when this process dies; `problem` says if it could not."""
+    return Guard(hardware.last_wish() if isinstance(hardware, Wishes) else LastWish(), priority)
 
 
 def core_of(config: ChargerConfig | CarConfig) -> ChargerCore | PevRealtime:

@@ -42,6 +42,7 @@ from controller.signals import (
 )
 
 if TYPE_CHECKING:
+    from controller.driver_guard import Guard
     from controller.driver_journal import Journal
     from controller.driver_notify import Notifier
     from controller.driver_watchdog import Watchdog
@@ -80,10 +81,11 @@ class RealtimeService:
         notifier: Notifier,
         watchdog: Watchdog | None = None,
         rest: Rest | None = None,
+        guard: Guard | None = None,
     ) -> None:
         """`side` is evse or pev; `watchdog` restarts the machine (none: nobody does).
 
-        `rest` pauses while the core allows it (a vehicle unit's).
+        `rest` pauses while the core allows it (a vehicle unit's); `guard` is only looked at.
         """
         self.core = core
         self._mid_period = hardware.mid_period if isinstance(hardware, MidPeriod) else None
@@ -98,6 +100,7 @@ class RealtimeService:
         self._journal = journal
         self._notifier = notifier
         self._watchdog = watchdog
+        self._guard = guard
         self._backlog = Backlog()
         self._inputs: Output | None = None
         self._toggling = SetWatchdog not in core.TO_HARDWARE
@@ -209,6 +212,9 @@ class RealtimeService:
         self._report_at = now + LOOP_REPORT_S
         self._reported_overruns = self.loop.overruns
         problem = self._hardware.problem()
+        unguarded = "" if self._guard is None else self._guard.problem()
+        if unguarded:
+            problem = f"{problem}; {unguarded}" if problem else unguarded
         if problem != self._problem:
             self._problem = problem
             self._note(now, f"hardware: {problem or 'all is well again'}", ERROR)

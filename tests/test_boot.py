@@ -119,3 +119,8 @@ def test_the_page_names_every_file() -> None:
     page = (BOOT / "README.md").read_text("utf-8")
     for path in BOOT.iterdir():
         assert path.name == "README.md" or f"`{path.name}`" in page, path.name
+
+
+def test_the_guard_of_the_pilot_is_not_killed_with_what_it_guards() -> None:
+    """A watchdog's SIGKILL goes to the whole group otherwise."""
+    assert one(REALTIME, "KillMode") == "mixed"

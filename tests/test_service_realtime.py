@@ -480,3 +480,27 @@ def test_the_journal_tells_of_the_vehicles_inlet(tmp_path: Path) -> None:
     rig.run(0.2)
     assert "inlet empty, duty 0%" in rig.said
     rig.close()
+
+
+def test_a_guard_that_died_is_a_problem_that_is_told(tmp_path: Path) -> None:
+    class Guard:
+        said = ""
+
+        def problem(self) -> str:
+            return self.said
+
+    rig = Rig(tmp_path)
+    guard = Guard()
+    rig.service._guard = guard  # type: ignore[assignment]
+    try:
+        peer = rig.come()
+        rig.run(1.1)
+        assert [r.problem for r in peer.reports if isinstance(r, LoopReport)][-1] == ""
+        guard.said, rig.hardware.trouble = "the guard has died", "no daemon"
+        rig.run(1.1)
+        assert "hardware: no daemon; the guard has died" in rig.said
+        rig.hardware.trouble = ""
+        rig.run(1.1)
+        assert [r.problem for r in peer.reports if isinstance(r, LoopReport)][-1] == guard.said
+    finally:
+        rig.close()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from controller.errors import ConfigError, PortError
+from controller.port import LastWish
 from controller.signals import DUTY_STEADY_HIGH, DUTY_STEADY_LOW, DutyCycle
 
 ROOT = Path("/sys/class/pwm")
@@ -175,6 +176,10 @@ class KernelPwmPilot:
     def close(self) -> None:
         """Leave steady +12 V; the channel stays exported and on, so that there is no edge."""
         self.set_duty(DUTY_STEADY_HIGH)
+
+    def last_wish(self) -> LastWish:
+        """Steady +12 V: the channel stays on, and the file takes a duty cycle from anybody."""
+        return LastWish(files=((str(self._channel / "duty_cycle"), str(PERIOD_NS)),))
 
     # --- inside ---------------------------------------------------------------------------------
 

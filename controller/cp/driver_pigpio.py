@@ -13,6 +13,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from controller.errors import ConfigError, PortError
+from controller.port import LastWish
 from controller.signals import DUTY_STEADY_HIGH, DUTY_STEADY_LOW, DutyCycle
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ class PigpioPilot:
     def close(self) -> None:
         """Leave steady +12 V; the block goes on by itself."""
         self.set_duty(DUTY_STEADY_HIGH)
+
+    def last_wish(self) -> LastWish:
+        """Steady +12 V."""
+        return LastWish(self._link.address, pwm=((self._gpio, FREQUENCY_HZ, FULL_DUTY),))
 
     # --- inside ---------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pigpio
 
 from controller.errors import PortError
+from controller.port import LastWish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,6 +108,12 @@ class PigpioGpio:
         """Leave the outputs inactive."""
         for pin in self._outputs:
             self.set(pin.gpio, _inactive(pin))
+
+    def last_wish(self) -> LastWish:
+        """All outputs inactive: the daemon keeps what a client left."""
+        return LastWish(
+            self._link.address, tuple((pin.gpio, _inactive(pin)) for pin in self._outputs)
+        )
 
     def _refused(self, error: PortError) -> None:
         """Remember what the daemon said; what is wrong with the link, the link tells."""
