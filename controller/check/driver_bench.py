@@ -28,6 +28,7 @@ from controller.hardware import (
     uses_daemon,
 )
 from controller.hardware_pev import open_vehicle
+from controller.interlock_rules import CONTACTOR_STALE_S
 from controller.interlock_test import InterlockTest
 from controller.power.driver_site import NoModules
 from controller.power.pins import check_board
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from controller.cp.port import EdgePort
     from controller.hardware import PilotParts, Time
     from controller.pigpio_link import PigpioLink
-    from controller.signals import EvseInputs
+    from controller.signals import ContactorReading, EvseInputs
 
 PERIOD_S = 0.005
 MEASURE_S = 0.3
@@ -50,6 +51,7 @@ INTERLOCK_S = 4.0
 """Three tries of the self-test at most, and some."""
 SETTLE_PERIODS = 40
 LOOP_BACK = "pilot_loop_back"
+NOT_READ = "its pins are not read any more"
 NEEDS_THAT = "check it again when the line above is all right"
 
 
@@ -101,6 +103,9 @@ def _charger(
     made.make_safe()
     yield from _pilot(config, parts, board.evse, time, link)
     inputs = _run(made, time, SETTLE_PERIODS)
+    if _is_old(inputs.contactors, time):
+        yield _part_of(made.problem() or NOT_READ)
+        return
     yield judge.contactors(inputs.contactors)
     yield judge.emergency_stop(inputs)
     yield judge.connector(inputs.connector_c)
@@ -198,6 +203,11 @@ def _run(made: EvseHardware, time: Time, periods: int) -> EvseInputs:
     return made.read(time.now())
 
 
+def _is_old(reading: ContactorReading, time: Time) -> bool:
+    """Whether what was read last says nothing about now: a part is gone."""
+    return not time.now() - reading.taken_at <= CONTACTOR_STALE_S
+
+
 def _interlock(made: EvseHardware, time: Time, *, configured: bool, ac: bool) -> Iterator[Finding]:
     if not configured:
         todo = (
@@ -245,6 +255,9 @@ def vehicle(config: CarConfig, board: Board, time: Time) -> Iterator[Finding]:
             made.kick()
             time.pause(PERIOD_S)
         inputs = made.read(time.now())
+        if _is_old(inputs.contactors, time):
+            yield _part_of(made.problem() or NOT_READ)
+            return
         yield ok("converter", f"{config.hardware.adc} measures ({config.hardware.adc_bus})")
         yield from judge.inlet(inputs.pilot, config.inlet.connector)
         yield judge.contactors(inputs.contactors)

@@ -233,6 +233,19 @@ def test_without_the_daemon_nothing_else_is_tried(bench: Bench) -> None:
     assert told(bench.run()) == {"hardware": FAIL}
 
 
+@pytest.mark.parametrize("after", ["converter", "pilot loop-back"])
+def test_a_daemon_that_goes_in_the_middle(bench: Bench, after: str) -> None:
+    """What was read last is not told as what is."""
+    rig, found = bench.rig, []
+    for finding in driver_bench.charger(rig.config(), rig.board, rig.time):
+        found.append(finding)
+        if finding.name == after:
+            rig.daemon.stop()
+    assert told(found)["hardware"] is FAIL
+    assert "pigpio daemon" in next(f.found for f in found if f.name == "hardware")
+    assert not {"contactors", "emergency stop", "connector", "interlock"} & set(told(found))
+
+
 def test_without_a_converter(bench: Bench) -> None:
     bench.rig.daemon.i2c.clear()
     found = bench.run()
