@@ -116,9 +116,9 @@ def parse(source: str, name: str) -> Board:
 
 def _buses(names: object, where: str) -> dict[int, str]:
     """Return which GPIO belongs to which bus of this board."""
-    if not isinstance(names, list) or not all(n in BUSES for n in names if isinstance(n, str)):
+    if not isinstance(names, list) or not all(isinstance(n, str) and n in BUSES for n in names):
         raise ConfigError(f"{where} = {names!r}: not allowed; a list of {', '.join(BUSES)}")
-    return {gpio: bus for bus in {"id", *map(str, names)} for gpio in BUSES[bus]}
+    return {gpio: bus for bus in {"id", *names} for gpio in BUSES[bus]}
 
 
 def _check(key: str, pin: Pin, buses: dict[int, str], where: str) -> None:

@@ -27,7 +27,7 @@ from controller.cp.driver_kernel_pwm import KernelPwmPilot
 from controller.cp.driver_mcp3208 import KernelSpi, Mcp3208, PigpioSpi
 from controller.cp.driver_pigpio import PigpioPilot
 from controller.cp.measuring import PilotLevels, Scale, pt1000_celsius, pulled_up_ohm
-from controller.errors import PortError
+from controller.errors import ConfigError, PortError
 from controller.loop import MonotonicClock, pause
 from controller.pigpio_link import PigpioLink
 from controller.port import LastWish, wishes_of
@@ -63,6 +63,7 @@ SETTLE_S = 1.0
 STEADY_READINGS = 5
 HIGH_WITHOUT_VEHICLE_V = 10.5
 """Above this the steady pilot is meant to be state A: half way between A and B."""
+INPUTS = {"ads1115": 4, "mcp3208": 8}
 OUTPUTS = ("contactors", "module_enable", "watchdog")
 OFF = SetOutput(0.0, 0.0, on=False)
 
@@ -425,7 +426,17 @@ def open_converter(
     time: Time,
     link: PigpioLink | None,
 ) -> ConverterPort:
-    """Open the converter that the file names; its inputs in the order of their use."""
+    """Open the converter that the file names; its inputs in the order of their use.
+
+    Raises ConfigError for an input that it does not have, PortError.
+    """
+    highest = INPUTS[which] - 1
+    for channel in (*fast, *slow):
+        if channel > highest:
+            raise ConfigError(
+                f'[hardware] adc = "{which}" has the inputs 0 to {highest}, and the pin map names '
+                f"channel {channel}: is the board the one with the other converter?"
+            )
     through_daemon = bus_name == "pigpio"
     if which == "ads1115":
         bus = PigpioBus(link) if through_daemon and link is not None else KernelBus()

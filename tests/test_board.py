@@ -93,6 +93,8 @@ def test_values_are_kept() -> None:
         (changed("cp_low", "offset_v = -16.0", "offset_v = 1e9"), "a number within +-1000"),
         ("buses = 3\n", "a list of id, i2c, spi"),
         ('buses = ["can"]\n', "a list of id, i2c, spi"),
+        ("buses = [1]\n", "a list of id, i2c, spi"),
+        ('buses = [["i2c"]]\n', "a list of id, i2c, spi"),
     ],
 )
 def test_each_mistake_is_named(text: str, says: str) -> None:

@@ -360,6 +360,17 @@ def test_the_connector_has_a_temperature(rig: ChargerRig) -> None:
     hardware.close()
 
 
+@pytest.mark.parametrize("name", ["cp_low", "temperature"])
+def test_an_input_that_the_converter_does_not_have(rig: ChargerRig, name: str) -> None:
+    """An ADS1115 would measure another one instead: its multiplexer has two bits for it."""
+    channels = dict(rig.board.evse.channels)
+    channels[name] = replace(channels[name], channel=4)
+    rig.board = replace(rig.board, evse=replace(rig.board.evse, channels=channels))
+    with pytest.raises(ConfigError, match="ads1115.*inputs 0 to 3.*channel 4"):
+        rig.open()
+    assert not rig.output("contactors")
+
+
 def test_a_board_without_a_sensor_tells_no_temperature(rig: ChargerRig) -> None:
     channels = {name: c for name, c in rig.board.evse.channels.items() if name != "temperature"}
     rig.board = replace(rig.board, evse=replace(rig.board.evse, channels=channels))
