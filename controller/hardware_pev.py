@@ -121,6 +121,7 @@ class PevHardware:
             contactors=ContactorReading(closed, gpio.read_at),
             vehicle=replace(self._battery.report, contactors_closed=closed),
             chain_open=self._is_chain_open(now),
+            chain_read=self._chain is not None and self._watchdog is not None,
         )
 
     def mid_period(self, now: float) -> None:

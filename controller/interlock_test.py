@@ -27,12 +27,20 @@ make a good chain fail.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from math import inf
 
 from controller.cp import limits
 from controller.machine import TableMachine, row
-from controller.signals import EvseInputs, InterlockTested, Output, PilotSample, SetWatchdog
+from controller.signals import (
+    ContactorReading,
+    EvseInputs,
+    InterlockTested,
+    Output,
+    PilotSample,
+    SetWatchdog,
+)
 
 REST_S = 0.01
 """At rest for at least this long, by two readings: no contact that bounces."""
@@ -76,6 +84,19 @@ def coils_must_be_dead(pilot: PilotSample, *, oscillating: bool) -> bool:
     In the gap between the bands of B and C the comparator may decide either way.
     """
     return not oscillating or pilot.high_v >= limits.LEVEL_B_V[0] or pilot.high_v < SHORT_CIRCUIT_V
+
+
+@dataclass(frozen=True, slots=True)
+class ChainInputs(Output):
+    """What a test looks at, where that is not all of a charger's inputs."""
+
+    contactors: ContactorReading
+    chain_open: bool
+    coils_live: bool | None = False
+    stops_disagree: bool = False
+
+
+Seen = EvseInputs | ChainInputs
 
 
 class S(Enum):
@@ -190,20 +211,13 @@ class InterlockTest(TableMachine):
     def receive_inputs(self, inputs: EvseInputs, now: float, *, oscillating: bool) -> list[Output]:
         """Take what the hardware tells; `oscillating`: the pilot is driven so that the CP-loss part
         may feed the coils at all (AC: always)."""
-        at = inputs.contactors.taken_at
-        if self.is_finished or not at > self._at:
-            return []  # done, or seen before
-        self._was_late = self._was_late or at - self._at > LATE_S
-        self._at, self.now, self.rx = at, now, inputs
+        if not self._is_news(inputs, now):
+            return []
         if not self.configured:
             self.wrong()
             return self.drain()
         dead = coils_must_be_dead(inputs.pilot, oscillating=oscillating)
-        if inputs.emergency_stop or inputs.stops_disagree or not dead:
-            self._hold_off(inputs)
-        else:
-            self._go_on(inputs)
-        return self.drain()
+        return self._judge(inputs, waits=inputs.emergency_stop or not dead)
 
     def begin_again(self, now: float) -> list[Output]:
         """Prove it once more: at an operator's reset, with nothing plugged in."""
@@ -214,7 +228,23 @@ class InterlockTest(TableMachine):
 
     # --- judging --------------------------------------------------------------------------------
 
-    def _hold_off(self, inputs: EvseInputs) -> None:
+    def _is_news(self, inputs: Seen, now: float) -> bool:
+        """Take note of inputs; whether there is something to do with them."""
+        at = inputs.contactors.taken_at
+        if self.is_finished or not at > self._at:
+            return False  # done, or seen before
+        self._was_late = self._was_late or at - self._at > LATE_S
+        self._at, self.now, self.rx = at, now, inputs
+        return True
+
+    def _judge(self, inputs: Seen, *, waits: bool) -> list[Output]:
+        if waits or inputs.stops_disagree:
+            self._hold_off(inputs)
+        else:
+            self._go_on(inputs)
+        return self.drain()
+
+    def _hold_off(self, inputs: Seen) -> None:
         if self.state is not S.WAITING:
             self._since = inf
             self.not_now()
@@ -223,7 +253,7 @@ class InterlockTest(TableMachine):
         elif self._lasted(CHANNELS_AGREE_S):
             self._find("emergency stop", "its two channels disagree")
 
-    def _go_on(self, inputs: EvseInputs) -> None:
+    def _go_on(self, inputs: Seen) -> None:
         if self.state is S.WAITING:
             self._enter(self.ready)
         if self.state is S.AT_REST:
@@ -235,7 +265,7 @@ class InterlockTest(TableMachine):
         else:
             self._judge_closing(inputs)
 
-    def _judge_rest(self, inputs: EvseInputs) -> None:
+    def _judge_rest(self, inputs: Seen) -> None:
         found = _rest_problem(inputs)
         if found is None:
             if self._lasted(REST_S):
@@ -245,7 +275,7 @@ class InterlockTest(TableMachine):
         if self._at - self._entered_at >= REST_TIMEOUT_S:
             self._find(*found)
 
-    def _judge_closing(self, inputs: EvseInputs) -> None:
+    def _judge_closing(self, inputs: Seen) -> None:
         if not inputs.chain_open:
             self._enter(self.chain_closed)
         elif self._at - self._entered_at >= CLOSE_TIMEOUT_S:
@@ -256,7 +286,7 @@ class InterlockTest(TableMachine):
             else:
                 self._find("watchdog", reason)
 
-    def _judge_holding(self, inputs: EvseInputs) -> None:
+    def _judge_holding(self, inputs: Seen) -> None:
         if inputs.contactors.closed or not inputs.contactors.valid:
             self._find("feedback", "does not show open, although nothing is commanded")
         elif inputs.coils_live:
@@ -267,7 +297,7 @@ class InterlockTest(TableMachine):
             self._seen_closed_at = self._at
             self._enter(self.held)
 
-    def _judge_opening(self, inputs: EvseInputs) -> None:
+    def _judge_opening(self, inputs: Seen) -> None:
         limit_s = WATCHDOG_OPENS_S + SAMPLING_S
         after_s = self._at - self._entered_at
         if not inputs.chain_open:
@@ -390,7 +420,7 @@ class InterlockTest(TableMachine):
         self.out.append(self.result)
 
 
-def _rest_problem(inputs: EvseInputs) -> tuple[str, str] | None:
+def _rest_problem(inputs: Seen) -> tuple[str, str] | None:
     """Return what is not as it must be before the first toggle: part and reason."""
     if not inputs.contactors.valid:
         return "feedback", "is missing"

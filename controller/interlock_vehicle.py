@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
+from controller.interlock_chain import HARDWARE, SELF_TEST
 from controller.interlock_rules import (
     CHECKED_PHASES,
     CONTACTOR_DISAGREE_S,
@@ -71,6 +72,10 @@ class VehicleSnapshot:
     emergency_stop: bool = True
     hardware_tripped: bool = False
     """The external hardware interlock is there and has opened its chain."""
+    interlock_tested: bool = False
+    """Its self-test is over."""
+    hardware_interlock: bool = False
+    """It has proved itself, or the board has none."""
 
 
 def _vehicle_implausible(s: VehicleSnapshot, _: InterlockConfig) -> bool:
@@ -139,7 +144,13 @@ VEHICLE_RULES: tuple[Rule[VehicleSnapshot], ...] = (
         Severity.ERROR,
         after_s=REVERSE_CURRENT_S,
     ),
-    Rule("hardware", lambda s, _: s.hardware_tripped, "the hardware interlock has tripped"),
+    SELF_TEST,
+    Rule(
+        "not proved",
+        lambda s, _: s.interlock_tested and not s.hardware_interlock,
+        "the contactor chain did not pass its self-test",
+    ),
+    HARDWARE,
     Rule("plausible", _vehicle_implausible, "a voltage or current is not plausible"),
     Rule(
         "unplugged",

@@ -15,6 +15,7 @@ from controller.cp.current import current_of_duty_a
 from controller.cp.pev import PevPilot
 from controller.cp.proximity import BUTTON, Connector
 from controller.interlock_rules import InterlockConfig, is_stale
+from controller.interlock_test_pev import VehicleInterlockTest
 from controller.interlock_vehicle import VehicleInterlock, VehicleSnapshot
 from controller.onboard import Onboard
 from controller.power.contactors import ContactorsConfig, Side
@@ -27,6 +28,7 @@ from controller.signals import (
     InletPilotChanged,
     InletReport,
     InterlockReport,
+    InterlockTested,
     OpenContactors,
     Output,
     Permits,
@@ -35,6 +37,7 @@ from controller.signals import (
     S2Request,
     SetOnboardCurrent,
     SetS2,
+    SetWatchdog,
     WakeRequest,
 )
 
@@ -49,8 +52,8 @@ sees state B within 10 ms and switches off; so the contacts part with less curre
 class PevRealtime(Realtime):
     """The vehicle's."""
 
-    TO_HARDWARE = (SetS2, SetOnboardCurrent, CloseContactors, OpenContactors)
-    TO_COMMUNICATION = (InletPilotChanged, InletReport, InterlockReport)
+    TO_HARDWARE = (SetS2, SetOnboardCurrent, CloseContactors, OpenContactors, SetWatchdog)
+    TO_COMMUNICATION = (InletPilotChanged, InletReport, InterlockReport, InterlockTested)
 
     def __init__(self, connector: Connector = Connector.CCS2, onboard_a: float = 0.0) -> None:
         super().__init__(ContactorsConfig(side=Side.VEHICLE))
@@ -58,6 +61,7 @@ class PevRealtime(Realtime):
         self.pilot = PevPilot(connector)
         self.interlock = VehicleInterlock(config)
         self.onboard = Onboard(self.pilot, onboard_a, config)
+        self.interlock_test = VehicleInterlockTest()
         self._judged_pilot = self.pilot.state
         self._inputs: PevInputs | None = None
         self._reported_interlock = self.interlock.report
@@ -74,7 +78,11 @@ class PevRealtime(Realtime):
     @property
     def settled(self) -> bool:
         """Nothing is in motion: the next inputs matter only if they differ."""
-        return self.contactors.is_resting and not self.pilot.is_pending
+        return (
+            self.contactors.is_resting
+            and not self.pilot.is_pending
+            and self.interlock_test.is_settled
+        )
 
     @property
     def needs_heartbeat(self) -> bool:
@@ -92,6 +100,7 @@ class PevRealtime(Realtime):
         """Nothing plugged in, nothing closed or moving: nobody has to look every period."""
         return (
             self.pilot.is_at_rest
+            and self.interlock_test.is_finished
             and self.contactors.state is ContactorState.OPEN
             and not self.contactors.is_commanded
         )
@@ -103,17 +112,21 @@ class PevRealtime(Realtime):
                 self.contactors.next_timer(),
                 self._grace_until,
                 self.onboard.next_timer(),
+                self.interlock_test.next_timer(),
             )
         )
 
     def _let_run_out(self, now: float) -> list[Output]:
         out = self.pilot.handle_timer(now) + self.contactors.handle_timer(now)
+        out += self.interlock_test.handle_timer(now)
         return out + self._decide(now)
 
     def _take_inputs(self, inputs: PevInputs, now: float) -> list[Output]:
         self._inputs = inputs
         out = self.pilot.receive_sample(inputs.pilot, now)
         out += self.contactors.receive_inputs(inputs.contactors, inputs.vehicle, now)
+        if not self.interlock_test.is_finished:
+            out += self.interlock_test.receive_vehicle(inputs, now)
         return out + self._decide(now)
 
     def _s2_request(self, item: S2Request, now: float) -> list[Output]:
@@ -145,6 +158,8 @@ class PevRealtime(Realtime):
             out.append(self.pilot.report())
             self._reported_at = -inf
             out += self._report(now)
+        if self.interlock_test.result is not None:
+            out.append(self.interlock_test.result)
         return [*out, self._reported_interlock]
 
     def communication_lost(self, now: float) -> list[Output]:
@@ -207,6 +222,8 @@ class PevRealtime(Realtime):
         snapshot.contactor_fault = self.contactors.fault
         snapshot.emergency_stop = False
         snapshot.hardware_tripped = inputs.chain_open
+        snapshot.interlock_tested = self.interlock_test.is_finished
+        snapshot.hardware_interlock = self.interlock_test.has_passed
         return snapshot
 
     def _report(self, now: float) -> list[Output]:
@@ -228,7 +245,12 @@ class PevRealtime(Realtime):
 
     def _reset(self, item: ResetRequest, now: float) -> list[Output]:
         self.interlock.receive_signal(item)
-        return [] if self.pilot.state.plugged else self.contactors.reset(now)
+        if self.pilot.state.plugged:
+            return []
+        out = self.contactors.reset(now)
+        if not self.contactors.is_commanded:
+            out += self.interlock_test.begin_again(now)
+        return out
 
 
 def vehicle_realtime(config: CarConfig) -> PevRealtime:

@@ -377,10 +377,10 @@ class InterlockReport(Output):
 
 @dataclass(frozen=True, slots=True)
 class InterlockTested(Output):
-    """Charger: the self-test of the external interlock proved (or disproved) a part of it."""
+    """The self-test of the external interlock proved (or disproved) a part of it."""
 
     part: str
-    """"interlock" is the result of the whole test; if not `ok`, bench mode."""
+    """"interlock" is the result of the whole test; if not `ok`, bench mode (vehicle: no DC)."""
     ok: bool
     detail: str
 
@@ -471,6 +471,8 @@ class PevInputs(Output):
     vehicle: InletReport
     chain_open: bool = False
     """The hardware interlock has opened its chain (or the wire that tells it is broken)."""
+    chain_read: bool = False
+    """The board feeds a watchdog and reads its chain back: it has to prove that it works."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -292,7 +292,7 @@ class World:
                 self._limit_onboard(output.current_a, now)
             case CloseContactors() | OpenContactors():
                 self._command_contactors(side, isinstance(output, CloseContactors), now)
-            case SetWatchdog():
+            case SetWatchdog() if side == "evse":  # the simulated vehicle has no chain
                 self.interlock.watchdog.toggle(output.toggling, now)
                 self._follow_interlock(now)
             case StartIsolationTest():

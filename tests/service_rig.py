@@ -187,7 +187,7 @@ class Rig:
         """Those who take part in time."""
         self._everyone: list[Peer] = []
         self.service.loop.start()
-        self.until(lambda: side == "pev" or self.core.interlock_test.is_finished)  # type: ignore[union-attr]
+        self.until(lambda: self.core.interlock_test.is_finished)
 
     def _pause(self, until_ns: int) -> int:
         if self.wakes_at_ns is not None and self.wakes_at_ns < until_ns:

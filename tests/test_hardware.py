@@ -366,7 +366,7 @@ def test_an_input_that_the_converter_does_not_have(rig: ChargerRig, name: str) -
     channels = dict(rig.board.evse.channels)
     channels[name] = replace(channels[name], channel=4)
     rig.board = replace(rig.board, evse=replace(rig.board.evse, channels=channels))
-    with pytest.raises(ConfigError, match="ads1115.*inputs 0 to 3.*channel 4"):
+    with pytest.raises(ConfigError, match=r"ads1115.*inputs 0 to 3.*channel 4"):
         rig.open()
     assert not rig.output("contactors")
 

@@ -34,6 +34,8 @@ CHARGING = VehicleSnapshot(
     contactors_valid=True,
     contactors_age_s=0.0,
     emergency_stop=False,
+    interlock_tested=True,
+    hardware_interlock=True,
 )
 BEFORE = replace(
     CHARGING,
@@ -86,6 +88,8 @@ ROWS: list[tuple[str, VehicleSnapshot, dict[str, object], bool]] = [
     ("", CHARGING, {"button": True}, True),
     ("button", BEFORE, {"button": True}, False),
     ("hardware", CHARGING, {"hardware_tripped": True}, False),
+    ("self-test", CHARGING, {"interlock_tested": False}, False),
+    ("not proved", CHARGING, {"hardware_interlock": False}, False),
     ("inlet stale", CHARGING, {"inlet_age_s": 0.051}, False),
     ("", CHARGING, {"inlet_age_s": 0.05}, True),
     ("heartbeat", CHARGING, {"heartbeat_age_s": 0.101}, False),

@@ -137,7 +137,7 @@ def test_the_watchdog_gets_no_edge_before_its_chain_was_seen_open(tmp_path: Path
 def test_bench_mode_is_in_the_journal(rig: Rig) -> None:
     rig.world.interlock.cp_bridged = True
     rig.service._take(ResetRequest(), rig.now)
-    rig.until(lambda: rig.core.interlock_test.is_finished)  # type: ignore[union-attr]
+    rig.until(lambda: rig.core.interlock_test.is_finished)
     assert "interlock self-test: CP loss: the coils have their supply" in rig.said
     assert "BENCH MODE: output limited to 60 V" in rig.said
 

@@ -30,6 +30,7 @@ from controller.hardware import (
 from controller.hardware_pev import open_vehicle
 from controller.interlock_rules import CONTACTOR_STALE_S
 from controller.interlock_test import InterlockTest
+from controller.interlock_test_pev import VehicleInterlockTest
 from controller.power.driver_site import NoModules
 from controller.power.pins import check_board
 from controller.signals import DUTY_DIGITAL, DUTY_STEADY_HIGH, DUTY_STEADY_LOW, InterlockTested
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from controller.config import CarConfig, ChargerConfig
     from controller.cp.port import EdgePort
     from controller.hardware import PilotParts, Time
+    from controller.hardware_pev import PevHardware
     from controller.pigpio_link import PigpioLink
     from controller.signals import ContactorReading, EvseInputs
 
@@ -238,6 +240,31 @@ def _interlock(made: EvseHardware, time: Time, *, configured: bool, ac: bool) ->
         yield warn("interlock", "not tested: the test waits for a quiet site", todo)
 
 
+def _chain(made: PevHardware, time: Time) -> Iterator[Finding]:
+    test = VehicleInterlockTest()
+    until = time.now() + INTERLOCK_S
+    while not test.is_finished and time.now() < until:
+        now = time.now()
+        inputs = made.read(now)
+        if not inputs.chain_read:
+            todo = "name watchdog and chain_closed in the pin map, as hw_docs/interlock.md has them"
+            yield warn("interlock", "none: a unit that hangs keeps its contactors closed", todo)
+            return
+        outputs = test.receive_vehicle(inputs, now)
+        due = test.next_timer()
+        if due is not None and due <= now:
+            outputs += test.handle_timer(now)
+        for output in outputs:
+            if isinstance(output, InterlockTested):
+                yield judge.interlock(output)
+            else:
+                made.carry_out(output, now)
+        made.kick()
+        time.pause(PERIOD_S)
+    if not test.is_finished:
+        yield fail("interlock", "its self-test does not end: the pins are not read", NEEDS_THAT)
+
+
 # --- the vehicle unit ----------------------------------------------------------------------------
 
 
@@ -261,6 +288,7 @@ def vehicle(config: CarConfig, board: Board, time: Time) -> Iterator[Finding]:
         yield ok("converter", f"{config.hardware.adc} measures ({config.hardware.adc_bus})")
         yield from judge.inlet(inputs.pilot, config.inlet.connector)
         yield judge.contactors(inputs.contactors)
+        yield from _chain(made, time)
         problem = made.problem()
         if problem:
             yield warn("battery", problem, "start the simulated site, for a bench")

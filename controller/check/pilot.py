@@ -114,7 +114,7 @@ def interlock(tested: InterlockTested) -> Finding:
     name = "interlock"
     if tested.ok:
         return ok(name, f"{tested.part}: {tested.detail}")
-    todo = "see hw_docs/interlock.md; until then only bench mode (60 V)"
+    todo = "see hw_docs/interlock.md; until then only bench mode (60 V), a vehicle not at all"
     return fail(name, f"{tested.part}: {tested.detail}", todo)
 
 

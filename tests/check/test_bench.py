@@ -12,7 +12,7 @@ from controller.board import Board, Side
 from controller.check import driver_bench
 from controller.check.findings import Finding, Status
 from controller.cp.edges import Line, Timing
-from controller.power.sim_interlock import SimInterlock
+from controller.power.sim_interlock import SimInterlock, SimWatchdog
 from tests.charger_rig import ChargerRig, charger_rig
 from tests.vehicle_rig import VehicleRig, vehicle_rig
 
@@ -289,10 +289,17 @@ def vehicle(monkeypatch: pytest.MonkeyPatch) -> Iterator[VehicleRig]:
         yield rig
 
 
-def look(rig: VehicleRig) -> dict[str, Status]:
+def look(rig: VehicleRig, dog: SimWatchdog | None = None) -> dict[str, Status]:
+    dog, level = dog or SimWatchdog(), rig.output("watchdog")
+
     def pause(seconds: float) -> None:
+        nonlocal level
+        if rig.output("watchdog") is not level:
+            level = not level
+            dog.edge(rig.time.at)
         before(seconds)
         rig.edges(rig.time.at)
+        rig.put("chain_closed", active=dog.is_closed(rig.time.at))
 
     before, rig.time.pause = rig.time.pause, pause  # type: ignore[method-assign]
     rig.pilot_at = rig.time.at
@@ -303,11 +310,38 @@ def look(rig: VehicleRig) -> dict[str, Status]:
     return told(found)
 
 
-VEHICLE = {"gpio": OK, "converter": OK, "proximity": OK, "inlet pilot": OK, "contactors": OK}
+VEHICLE = {
+    "gpio": OK,
+    "converter": OK,
+    "proximity": OK,
+    "inlet pilot": OK,
+    "contactors": OK,
+    "interlock": OK,
+}
 
 
 def test_a_good_vehicle_unit(vehicle: VehicleRig) -> None:
     assert look(vehicle) == VEHICLE | {"battery": WARN}
+
+
+@pytest.mark.parametrize("stuck", [True, False])
+def test_a_vehicles_chain_that_does_not_work(vehicle: VehicleRig, stuck: bool) -> None:
+    dog = SimWatchdog()
+    dog.stuck = stuck
+    assert look(vehicle, dog)["interlock"] is FAIL
+
+
+def test_a_vehicles_board_without_a_chain(vehicle: VehicleRig) -> None:
+    side = vehicle.board.pev
+    pins = {name: pin for name, pin in side.pins.items() if name != "chain_closed"}
+    found = list(
+        driver_bench.vehicle(
+            vehicle.config(),
+            Board(vehicle.board.evse, Side(pins, side.channels)),
+            vehicle.time,
+        )
+    )
+    assert told(found)["interlock"] is WARN
 
 
 def test_a_vehicle_unit_with_a_charger(vehicle: VehicleRig) -> None:
