@@ -15,24 +15,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING
 
-from controller.cp.timing import BCB_LONGEST_S
 from controller.interlock_chain import COIL_SUPPLY, DEFECTS, HARDWARE, SELF_TEST
 from controller.interlock_heat import DC_HEAT
 from controller.interlock_rules import (
     CHECKED_PHASES,
-    CONTACTOR_DISAGREE_S,
-    CONTACTOR_STALE_S,
-    HOLDING_FAULTS,
-    UNPLUGGED,
     InterlockConfig,
     Judge,
     Rule,
     Severity,
-    feedback_disagrees,
     is_stale,
+)
+from controller.interlock_shared import (
+    CONTACTOR_FAULTS,
+    DIODE,
+    EMERGENCY_STOP,
+    FEEDBACK_STALE,
+    HEARTBEAT,
+    PILOT,
+    TOGGLE,
+    ChargerSnapshot,
     is_unplugged,
+    pilot_c1,
 )
 from controller.power import limits
 from controller.signals import (
@@ -42,12 +46,8 @@ from controller.signals import (
     IsolationStatus,
     Permits,
     Phase,
-    PilotFault,
     ResetRequest,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PHASE_MISMATCH_S = 0.05
 """Own figure: heartbeat and request change phase in one message turn, not in the same instant."""
@@ -58,51 +58,20 @@ TRANSFER_PHASES = (Phase.CHARGE, Phase.PRE_CHARGE)
 _CABLE_CHECK = Phase.CABLE_CHECK
 
 
-# Not frozen: the realtime process builds one every period, and a frozen one costs three times that.
 @dataclass(slots=True, kw_only=True)
-class Snapshot:
-    """Everything the charger's interlock looks at; the defaults are "nothing known"."""
+class Snapshot(ChargerSnapshot):
+    """Everything the DC charger's interlock looks at; the defaults are "nothing known"."""
 
-    now: float
-    pilot: ControlPilotState | None = None
-    pilot_age_s: float = inf
-    pilot_fault: PilotFault = PilotFault.NONE
-    pilot_power_s: float = -inf
-    """How long the vehicle has been in C or D."""
-    diode_ok: bool = False
-    heartbeat_age_s: float = inf
-    believed_phase: Phase = Phase.IDLE
     requested_phase: Phase = Phase.IDLE
     voltage_v: float = 0.0
     current_a: float = 0.0
     reading_age_s: float = inf
     reading_valid: bool = False
-    contactors_commanded: bool = False
-    contactors_closed: bool = False
-    contactors_valid: bool = False
-    contactors_age_s: float = inf
-    contactor_fault: str = ""
-    """The latched fault of the contactor core, or empty."""
     isolation: IsolationStatus = IsolationStatus.INVALID
     cable_check: CableCheckState = CableCheckState.IDLE
-    emergency_stop: bool = True
     vehicle_maximum_v: float = 0.0
     charger_maximum_v: float = 0.0
     charger_maximum_a: float = 0.0
-    hardware_interlock: bool = False
-    """The external hardware interlock is there (proved at start); else bench mode."""
-    hardware_tripped: bool = False
-    """The external hardware interlock is there and has opened its chain."""
-    interlock_tested: bool = False
-    """Its self-test is over, or there is none to test."""
-    coils_live: bool = False
-    """The coils have their supply (only looked at once the interlock is proved)."""
-    coils_must_be_dead: bool = False
-    """The pilot is certainly not in C2 or D2: the CP-loss part has to interrupt."""
-    stops_disagree: bool = False
-    connector_hot: bool = False
-    connector_unknown: bool = True
-    """There is a sensor in the connector, and it shows no temperature."""
 
 
 def over_voltage_limit_v(s: Snapshot) -> float:
@@ -154,18 +123,8 @@ def _live_output(s: Snapshot, _: InterlockConfig) -> bool:
     return not s.contactors_commanded and not abs(s.voltage_v) < limits.SAFE_VOLTAGE_V
 
 
-def _pilot_is(*letters: str) -> Callable[[Snapshot, InterlockConfig], bool]:
-    states = tuple(p for p in ControlPilotState if p.value in letters)
-    return lambda s, _: s.pilot in states
-
-
 RULES: tuple[Rule[Snapshot], ...] = (
-    Rule(
-        "emergency stop",
-        lambda s, _: s.emergency_stop,
-        "emergency stop is pressed, or its chain is broken",
-        Severity.EMERGENCY,
-    ),
+    EMERGENCY_STOP,
     Rule(
         "emergency over-voltage",  # IEC 61851-23 table 103
         lambda s, _: s.reading_valid and s.voltage_v > emergency_limit_v(s),
@@ -200,21 +159,7 @@ RULES: tuple[Rule[Snapshot], ...] = (
         "insulation fault while the vehicle is connected to the output",
         Severity.ERROR,
     ),
-    Rule(
-        "contactor fault",
-        lambda s, _: s.contactor_fault != "",
-        "{s.contactor_fault}",
-        Severity.ERROR,
-        needs_reset=True,
-    ),
-    Rule(
-        "contactor feedback",
-        feedback_disagrees,
-        "contactor feedback disagrees with its command",
-        Severity.ERROR,
-        after_s=CONTACTOR_DISAGREE_S,
-        needs_reset=True,
-    ),
+    *CONTACTOR_FAULTS,
     *DEFECTS,
     *DC_HEAT,
     SELF_TEST,
@@ -225,48 +170,16 @@ RULES: tuple[Rule[Snapshot], ...] = (
         _bench_exceeded,
         "more than 60 V, and no hardware interlock (bench mode)",
     ),
-    Rule(
-        "pilot fault",
-        lambda s, _: s.pilot_fault in HOLDING_FAULTS and s.pilot not in UNPLUGGED,
-        "{s.pilot_fault.value}",
-        Severity.ERROR,
-    ),
-    Rule("pilot unknown", lambda s, _: s.pilot is None, "pilot state is not known"),
-    Rule(
-        "pilot stale",
-        lambda s, c: is_stale(s.pilot_age_s, c.pilot_stale_s),
-        "pilot samples have stopped",
-    ),
-    Rule(
-        "pilot open",  # CharIN design guide: C2 to A2
-        lambda s, _: s.pilot_fault is PilotFault.OPEN,
-        PilotFault.OPEN.value,
-    ),
-    Rule("pilot A", _pilot_is("A1", "A2"), "no vehicle (state A)"),
-    Rule("pilot B", _pilot_is("B1", "B2"), "vehicle does not ask for power (state B)"),
-    Rule("pilot E", _pilot_is("E"), "pilot is short-circuited or dead (state E)"),
-    Rule("pilot F", _pilot_is("F"), "pilot says not available (state F)"),
-    Rule("pilot C1", _pilot_is("C1", "D1"), "pilot oscillator is off (state C1)"),
-    Rule(
-        "toggle",  # ISO 15118-3 B-C-B
-        lambda s, _: not s.pilot_power_s >= BCB_LONGEST_S,
-        "the vehicle may only be toggling its pilot (state C is new)",
-    ),
+    *PILOT,
+    pilot_c1(),
+    TOGGLE,
     Rule(
         "ventilation",
         lambda s, c: s.pilot is ControlPilotState.D2 and not c.ventilation,
         "vehicle wants ventilation (state D), and there is none",
     ),
-    Rule(
-        "diode",
-        lambda s, _: not s.diode_ok,
-        "the vehicle's pilot diode was not seen",
-    ),
-    Rule(
-        "heartbeat",
-        lambda s, c: is_stale(s.heartbeat_age_s, c.heartbeat_timeout_s),
-        "the communication process is silent",
-    ),
+    DIODE,
+    HEARTBEAT,
     Rule(
         "phase",
         lambda s, _: (
@@ -285,11 +198,7 @@ RULES: tuple[Rule[Snapshot], ...] = (
         lambda s, _: not s.reading_valid or is_stale(s.reading_age_s, limits.READING_STALE_S),
         "the power supply is silent",
     ),
-    Rule(
-        "feedback stale",
-        lambda s, _: not s.contactors_valid or is_stale(s.contactors_age_s, CONTACTOR_STALE_S),
-        "contactor feedback is missing",
-    ),
+    FEEDBACK_STALE,
     COIL_SUPPLY,
     Rule(
         "cable check failed",

@@ -13,35 +13,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING
 
-from controller.cp.timing import BCB_LONGEST_S
 from controller.interlock_chain import COIL_SUPPLY, DEFECTS, HARDWARE, SELF_TEST
 from controller.interlock_heat import heat
 from controller.interlock_rules import (
     CONTACTOR_DISAGREE_S,
-    CONTACTOR_STALE_S,
-    HOLDING_FAULTS,
-    UNPLUGGED,
     InterlockConfig,
     Judge,
     Rule,
     Severity,
-    feedback_disagrees,
     is_stale,
+)
+from controller.interlock_shared import (
+    CONTACTOR_FAULTS,
+    DIODE,
+    EMERGENCY_STOP,
+    FEEDBACK_STALE,
+    HEARTBEAT,
+    PILOT,
+    TOGGLE,
+    ChargerSnapshot,
     is_unplugged,
+    pilot_c1,
 )
 from controller.signals import (
     ControlPilotState,
     InterlockReport,
     Permits,
     Phase,
-    PilotFault,
     ResetRequest,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 STOP_GRACE_S = 6.0
 """Oscillator off, and the vehicle stays in C1: open under load after this (IEC 61851-1 Table A.6
@@ -64,35 +65,13 @@ VENTILATED = (ControlPilotState.D1, ControlPilotState.D2)
 
 
 @dataclass(slots=True, kw_only=True)
-class AcSnapshot:
+class AcSnapshot(ChargerSnapshot):
     """Everything the AC charger's interlock looks at; the defaults are "nothing known"."""
 
-    now: float
-    pilot: ControlPilotState | None = None
-    pilot_age_s: float = inf
-    pilot_fault: PilotFault = PilotFault.NONE
-    pilot_power_s: float = -inf
-    """How long the vehicle has been in C or D."""
-    diode_ok: bool = False
-    heartbeat_age_s: float = inf
-    believed_phase: Phase = Phase.IDLE
     offered_a: float = 0.0
     """What the driven duty permits the vehicle to draw."""
     allowed_a: float = 0.0
     """The least of what charger, installation and cable carry; 0 while the cable is not known."""
-    contactors_commanded: bool = False
-    contactors_closed: bool = False
-    contactors_valid: bool = False
-    contactors_age_s: float = inf
-    contactor_fault: str = ""
-    emergency_stop: bool = True
-    hardware_interlock: bool = False
-    """The external hardware interlock is there, and proved."""
-    hardware_tripped: bool = False
-    interlock_tested: bool = False
-    coils_live: bool = False
-    coils_must_be_dead: bool = False
-    stops_disagree: bool = False
     rcd_tripped: bool = False
     live_behind: bool = False
     phases: int = 0
@@ -100,19 +79,11 @@ class AcSnapshot:
     current_a: float = 0.0
     ac_age_s: float = inf
     ac_valid: bool = False
-    connector_hot: bool = False
-    connector_unknown: bool = True
-    """There is a sensor in the connector, and it shows no temperature."""
 
 
 def over_current_limit_a(s: AcSnapshot) -> float:
     """Highest current that is no fault."""
     return (s.offered_a + OVER_CURRENT_MARGIN_A) * OVER_CURRENT_RATIO
-
-
-def _pilot_is(*names: str) -> Callable[[AcSnapshot, InterlockConfig], bool]:
-    states = tuple(p for p in ControlPilotState if p.value in names)
-    return lambda s, _: s.pilot in states
 
 
 def _implausible(s: AcSnapshot, _: InterlockConfig) -> bool:
@@ -149,19 +120,9 @@ CABLE: Rule[AcSnapshot] = Rule(
     "no cable of known rating is in the socket (PP)",
 )
 HEAT = heat(STOP_GRACE_S)
-HEARTBEAT: Rule[AcSnapshot] = Rule(
-    "heartbeat",
-    lambda s, c: is_stale(s.heartbeat_age_s, c.heartbeat_timeout_s),
-    "the communication process is silent",
-)
 
 RULES: tuple[Rule[AcSnapshot], ...] = (
-    Rule(
-        "emergency stop",
-        lambda s, _: s.emergency_stop,
-        "emergency stop is pressed, or its chain is broken",
-        Severity.EMERGENCY,
-    ),
+    EMERGENCY_STOP,
     Rule(
         "RCD",
         lambda s, _: s.rcd_tripped,
@@ -176,21 +137,7 @@ RULES: tuple[Rule[AcSnapshot], ...] = (
         after_s=CONTACTOR_DISAGREE_S,
         needs_reset=True,
     ),
-    Rule(
-        "contactor fault",
-        lambda s, _: s.contactor_fault != "",
-        "{s.contactor_fault}",
-        Severity.ERROR,
-        needs_reset=True,
-    ),
-    Rule(
-        "contactor feedback",
-        feedback_disagrees,
-        "contactor feedback disagrees with its command",
-        Severity.ERROR,
-        after_s=CONTACTOR_DISAGREE_S,
-        needs_reset=True,
-    ),
+    *CONTACTOR_FAULTS,
     Rule(
         "over-current",
         lambda s, _: s.contactors_commanded and s.current_a > over_current_limit_a(s),
@@ -208,44 +155,15 @@ RULES: tuple[Rule[AcSnapshot], ...] = (
     PHASES,
     CABLE,
     *HEAT,
-    Rule(
-        "pilot fault",
-        lambda s, _: s.pilot_fault in HOLDING_FAULTS and s.pilot not in UNPLUGGED,
-        "{s.pilot_fault.value}",
-        Severity.ERROR,
-    ),
-    Rule("pilot unknown", lambda s, _: s.pilot is None, "pilot state is not known"),
-    Rule(
-        "pilot stale",
-        lambda s, c: is_stale(s.pilot_age_s, c.pilot_stale_s),
-        "pilot samples have stopped",
-    ),
-    Rule(
-        "pilot open",
-        lambda s, _: s.pilot_fault is PilotFault.OPEN,
-        PilotFault.OPEN.value,
-    ),
-    Rule("pilot A", _pilot_is("A1", "A2"), "no vehicle (state A)"),  # sequences 2.1, 2.2
-    Rule("pilot B", _pilot_is("B1", "B2"), "vehicle does not ask for power (state B)"),  # 8.1
-    Rule("pilot E", _pilot_is("E"), "pilot is short-circuited or dead (state E)"),  # 12
-    Rule("pilot F", _pilot_is("F"), "pilot says not available (state F)"),
-    Rule(
-        "pilot C1",
-        _pilot_is("C1", "D1"),
-        "pilot oscillator is off (state C1)",
-        after_s=STOP_GRACE_S,  # 10.2
-    ),
-    Rule(
-        "toggle",  # ISO 15118-3 B-C-B
-        lambda s, _: not s.pilot_power_s >= BCB_LONGEST_S,
-        "the vehicle may only be toggling its pilot (state C is new)",
-    ),
+    *PILOT,
+    pilot_c1(STOP_GRACE_S),  # 10.2
+    TOGGLE,
     Rule(
         "ventilation",
         lambda s, c: s.pilot in VENTILATED and not c.ventilation,
         "vehicle wants ventilation (state D), and there is none",
     ),
-    Rule("diode", lambda s, _: not s.diode_ok, "the vehicle's pilot diode was not seen"),
+    DIODE,
     HEARTBEAT,
     Rule(
         "phase",
@@ -264,11 +182,7 @@ RULES: tuple[Rule[AcSnapshot], ...] = (
         "more is offered than charger, supply or cable carry",
         after_s=STOP_GRACE_S,
     ),
-    Rule(
-        "feedback stale",
-        lambda s, _: not s.contactors_valid or is_stale(s.contactors_age_s, CONTACTOR_STALE_S),
-        "contactor feedback is missing",
-    ),
+    FEEDBACK_STALE,
     COIL_SUPPLY,
     Rule(
         "contactor open",

@@ -6,9 +6,12 @@ before. What each part has to do is told in `hw_docs/interlock.md`.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from controller.interlock_rules import InterlockConfig, Rule, Severity
+
+if TYPE_CHECKING:
+    from controller.interlock_shared import ChargerSnapshot
 
 STOP_CHANNELS_S = 0.5
 """Two contacts of one button: what safety relays allow as discrepancy."""
@@ -18,36 +21,19 @@ CP_LOSS_S = 0.05
 """The CP-loss part has 30 ms (CharIN design guide, loss of CP); two periods see it."""
 
 
-class ChainSeen(Protocol):
-    """What a snapshot tells of the hardware interlock; the defaults are "nothing known"."""
-
-    emergency_stop: bool
-    hardware_interlock: bool
-    """It is there, and its self-test passed; else bench mode."""
-    hardware_tripped: bool
-    """It is there, and has opened its chain."""
-    interlock_tested: bool
-    """Its self-test is over, or there is none to test."""
-    coils_live: bool
-    """The coils have their supply."""
-    coils_must_be_dead: bool
-    """The pilot is certainly not in C or D: the CP-loss part has to interrupt."""
-    stops_disagree: bool
-
-
-def _stop_opens_nothing(s: ChainSeen, _: InterlockConfig) -> bool:
+def _stop_opens_nothing(s: ChargerSnapshot, _: InterlockConfig) -> bool:
     return s.hardware_interlock and s.emergency_stop and not s.hardware_tripped
 
 
-def _cp_loss_sticks(s: ChainSeen, _: InterlockConfig) -> bool:
+def _cp_loss_sticks(s: ChargerSnapshot, _: InterlockConfig) -> bool:
     return s.hardware_interlock and s.coils_live and s.coils_must_be_dead
 
 
-def _no_supply(s: ChainSeen, _: InterlockConfig) -> bool:
+def _no_supply(s: ChargerSnapshot, _: InterlockConfig) -> bool:
     return s.hardware_interlock and not s.coils_live
 
 
-# Rule[Any]: each is used in the tables of two kinds of snapshot, which both are a `ChainSeen`.
+# Rule[Any]: each is used in the tables of two kinds of snapshot, both a `ChargerSnapshot`.
 DEFECTS: tuple[Rule[Any], ...] = (
     Rule(
         "stop channels",

@@ -8,9 +8,12 @@ is too hot is not closed, and neither is what nobody can tell.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from controller.interlock_rules import Rule, Severity
+
+if TYPE_CHECKING:
+    from controller.interlock_shared import ChargerSnapshot
 
 SESSION_S = 20.0
 """From asking a DC session to end to opening (EVerest: 20 s from the soft stop to hard off)."""
@@ -19,18 +22,11 @@ HOT = "the connector is too hot"
 UNKNOWN = "the connector's temperature is not known: its sensor is broken"
 
 
-class HeatSeen(Protocol):
-    """What a snapshot tells of the connector; the defaults are "nothing known"."""
-
-    connector_hot: bool
-    connector_unknown: bool
-
-
-def _hot(s: HeatSeen, _: object) -> bool:
+def _hot(s: ChargerSnapshot, _: object) -> bool:
     return s.connector_hot
 
 
-def _unknown(s: HeatSeen, _: object) -> bool:
+def _unknown(s: ChargerSnapshot, _: object) -> bool:
     return s.connector_unknown
 
 

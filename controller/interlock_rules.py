@@ -56,24 +56,6 @@ HOLDING_FAULTS = (
 CHECKED_PHASES = (Phase.CHARGE, Phase.PRE_CHARGE, Phase.STOPPING)
 
 
-class FeedbackSeen(Protocol):
-    """What every snapshot tells of the contactors."""
-
-    contactors_commanded: bool
-    contactors_closed: bool
-    contactors_valid: bool
-    contactors_age_s: float
-
-
-def feedback_disagrees(s: FeedbackSeen, _: InterlockConfig) -> bool:
-    """Whether the contacts are read, and are not as commanded."""
-    return (
-        s.contactors_closed is not s.contactors_commanded
-        and s.contactors_valid
-        and not is_stale(s.contactors_age_s, CONTACTOR_STALE_S)
-    )
-
-
 class Severity(Enum):
     """What a row does while its predicate is true, and after."""
 
@@ -135,18 +117,6 @@ class Rule(Generic[Seen]):
 def is_stale(age_s: float, limit_s: float) -> bool:
     """Return whether an input is too old, from the future, or its age is no number."""
     return not -AGE_TOLERANCE_S <= age_s <= limit_s
-
-
-class PilotSeen(Protocol):
-    """What a charger's snapshot has of the pilot."""
-
-    pilot: ControlPilotState | None
-    pilot_age_s: float
-
-
-def is_unplugged(seen: PilotSeen) -> bool:
-    """Return whether the pilot says, freshly, that no vehicle is there."""
-    return seen.pilot in UNPLUGGED and not is_stale(seen.pilot_age_s, PILOT_STALE_S)
 
 
 class Judge(Generic[Seen]):

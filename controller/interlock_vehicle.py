@@ -9,22 +9,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from typing import TYPE_CHECKING
 
 from controller.interlock_chain import HARDWARE, SELF_TEST
 from controller.interlock_rules import (
     CHECKED_PHASES,
-    CONTACTOR_DISAGREE_S,
-    CONTACTOR_STALE_S,
     PILOT_STALE_S,
     InterlockConfig,
     Judge,
     Rule,
     Severity,
-    feedback_disagrees,
     is_stale,
 )
+from controller.interlock_shared import (
+    CONTACTOR_FAULTS,
+    EMERGENCY_STOP,
+    FEEDBACK_STALE,
+    HEARTBEAT,
+    AnySnapshot,
+)
 from controller.power import limits
-from controller.signals import InterlockReport, Permits, Phase, ResetRequest
+
+if TYPE_CHECKING:
+    from controller.signals import InterlockReport, Permits, ResetRequest
 
 VEHICLE_DEVIATION_V = 20.0
 VEHICLE_DEVIATION_S = 2.0
@@ -38,10 +45,9 @@ that spares the vehicle's contactors a break under load."""
 
 
 @dataclass(slots=True, kw_only=True)
-class VehicleSnapshot:
+class VehicleSnapshot(AnySnapshot):
     """Everything the vehicle's interlock looks at; the defaults are "nothing known"."""
 
-    now: float
     plugged: bool = False
     digital: bool = False
     """The pilot says 5 %: digital communication."""
@@ -55,8 +61,6 @@ class VehicleSnapshot:
     button: bool = False
     """CCS1: the latch's button is pressed."""
     inlet_age_s: float = inf
-    heartbeat_age_s: float = inf
-    believed_phase: Phase = Phase.IDLE
     close_requested: bool = False
     inlet_voltage_v: float = 0.0
     inlet_current_a: float = 0.0
@@ -64,18 +68,6 @@ class VehicleSnapshot:
     battery_maximum_v: float = 0.0
     battery_ready: bool = False
     battery_age_s: float = inf
-    contactors_commanded: bool = False
-    contactors_closed: bool = False
-    contactors_valid: bool = False
-    contactors_age_s: float = inf
-    contactor_fault: str = ""
-    emergency_stop: bool = True
-    hardware_tripped: bool = False
-    """The external hardware interlock is there and has opened its chain."""
-    interlock_tested: bool = False
-    """Its self-test is over."""
-    hardware_interlock: bool = False
-    """It has proved itself, or the board has none."""
 
 
 def _vehicle_implausible(s: VehicleSnapshot, _: InterlockConfig) -> bool:
@@ -93,27 +85,8 @@ def _difference_v(s: VehicleSnapshot) -> float:
 
 
 VEHICLE_RULES: tuple[Rule[VehicleSnapshot], ...] = (
-    Rule(
-        "emergency stop",
-        lambda s, _: s.emergency_stop,
-        "emergency stop is pressed, or its chain is broken",
-        Severity.EMERGENCY,
-    ),
-    Rule(
-        "contactor fault",
-        lambda s, _: s.contactor_fault != "",
-        "{s.contactor_fault}",
-        Severity.ERROR,
-        needs_reset=True,
-    ),
-    Rule(
-        "contactor feedback",
-        feedback_disagrees,
-        "contactor feedback disagrees with its command",
-        Severity.ERROR,
-        after_s=CONTACTOR_DISAGREE_S,
-        needs_reset=True,
-    ),
+    EMERGENCY_STOP,
+    *CONTACTOR_FAULTS,
     Rule(
         "over-voltage",
         lambda s, _: (
@@ -186,11 +159,7 @@ VEHICLE_RULES: tuple[Rule[VehicleSnapshot], ...] = (
         lambda s, c: is_stale(s.inlet_age_s, c.pilot_stale_s),
         "inlet samples have stopped",
     ),
-    Rule(
-        "heartbeat",
-        lambda s, c: is_stale(s.heartbeat_age_s, c.heartbeat_timeout_s),
-        "the communication process is silent",
-    ),
+    HEARTBEAT,
     Rule(
         "phase",
         lambda s, _: s.believed_phase not in CHECKED_PHASES,
@@ -202,11 +171,7 @@ VEHICLE_RULES: tuple[Rule[VehicleSnapshot], ...] = (
         lambda s, _: not s.battery_ready or is_stale(s.battery_age_s, limits.READING_STALE_S),
         "the battery is not ready, or silent",
     ),
-    Rule(
-        "feedback stale",
-        lambda s, _: not s.contactors_valid or is_stale(s.contactors_age_s, CONTACTOR_STALE_S),
-        "contactor feedback is missing",
-    ),
+    FEEDBACK_STALE,
     Rule(
         "not pre-charged",
         lambda s, _: not s.contactors_commanded and not _difference_v(s) < VEHICLE_DEVIATION_V,

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controller.cp.current import LOWEST_A
+from controller.interlock_chain import HARDWARE
 from controller.interlock_rules import (
     InterlockConfig,
     Judge,
@@ -23,6 +24,7 @@ from controller.interlock_rules import (
     Severity,
     is_stale,
 )
+from controller.interlock_shared import HEARTBEAT
 from controller.interlock_vehicle import VehicleSnapshot, is_unplugged
 from controller.power import limits
 from controller.signals import InterlockReport, Output, Phase, S2Request, SetOnboardCurrent
@@ -35,18 +37,13 @@ RAMP_DOWN_S = 0.2
 LIMIT_STEP_A = 0.05
 """Own figure: a limit that moves less is the same."""
 
-HEARTBEAT: Rule[VehicleSnapshot] = Rule(
-    "heartbeat",
-    lambda s, c: is_stale(s.heartbeat_age_s, c.heartbeat_timeout_s),
-    "the communication process is silent",
-)
 ONBOARD_RULES: tuple[Rule[VehicleSnapshot], ...] = (
     Rule(
         "emergency stop",
         lambda s, _: s.emergency_stop,
         "emergency stop is pressed, or its chain is broken",
     ),
-    Rule("hardware", lambda s, _: s.hardware_tripped, "the hardware interlock has tripped"),
+    HARDWARE,
     Rule("unplugged", lambda s, _: not s.plugged, "no connector in the inlet"),
     Rule("inlet fault", lambda s, _: s.inlet_fault, "the inlet is faulty: proximity (PP) or S2"),
     Rule("button", lambda s, _: s.button, "the button of the connector's latch is pressed"),

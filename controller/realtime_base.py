@@ -33,8 +33,7 @@ from controller.signals import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controller.interlock_chain import ChainSeen
-    from controller.interlock_heat import HeatSeen
+    from controller.interlock_shared import ChargerSnapshot
 
 HEARTBEAT_TIMEOUT_S = 0.06
 """Own figure: so that everything *is* open and off 100 ms after the last valid heartbeat (60 ms,
@@ -268,7 +267,7 @@ class ChargerRealtime(Realtime):
         """Go on with the self-test; call it with each period's inputs until that is finished."""
         return self.interlock_test.receive_inputs(inputs, now, oscillating=self._coils_may_be_fed)
 
-    def _look_at_chain(self, snapshot: ChainSeen, inputs: EvseInputs, now: float) -> None:
+    def _look_at_chain(self, snapshot: ChargerSnapshot, inputs: EvseInputs, now: float) -> None:
         """Put what is known of the hardware interlock into the snapshot."""
         test = self.interlock_test
         snapshot.emergency_stop = inputs.emergency_stop
@@ -283,7 +282,7 @@ class ChargerRealtime(Realtime):
             inputs.pilot, oscillating=self._coils_may_be_fed
         )
 
-    def _look_at_connector(self, snapshot: HeatSeen, inputs: EvseInputs, now: float) -> None:
+    def _look_at_connector(self, snapshot: ChargerSnapshot, inputs: EvseInputs, now: float) -> None:
         """Put what is known of the connector's temperature into the snapshot."""
         self.heat.take(inputs.connector_c, now)
         snapshot.connector_hot, snapshot.connector_unknown = self.heat.hot, self.heat.unknown
