@@ -26,14 +26,11 @@ from controller.plc.pib import SLAC_EVSE, SLAC_PEV
 from controller.plc.sim import SimPowerline, seeded_rng
 from controller.plc.sim_modem import SimModem
 from controller.power.sim import (
-    DcCircuit,
     SimCircuitContactors,
     SimIsolationMonitor,
     SimPowerModule,
     SimVehicle,
 )
-from controller.power.sim_ac import AcCircuit
-from controller.power.sim_battery import SimBattery
 from controller.power.sim_interlock import SimInterlock
 from controller.realtime_ac import ChargerCore, charger_realtime
 from controller.realtime_pev import PevRealtime, vehicle_realtime
@@ -54,7 +51,6 @@ from controller.signals import (
     OpenContactors,
     Output,
     PevInputs,
-    PowerEnvelope,
     SendData,
     SendDatagram,
     SendFrame,
@@ -66,6 +62,7 @@ from controller.signals import (
     StartIsolationTest,
 )
 from controller.sim_nodes import BEAT_S, Beats, Frames, HangingNode, SampledNode, Silence
+from controller.sim_parts import ac_of, battery_of, circuit_of
 from controller.v2g.sim import Arrival, Kind, SimNetwork
 
 if TYPE_CHECKING:
@@ -89,8 +86,6 @@ COUPLING_DB = 12.0
 """A cable of 5 m: real cars report 8 to 41 dB."""
 MODEM_RESTART_S = 0.8
 """A real QCA7420 restarts for 3 to 5 s after a key, a QCA7005 in about one."""
-TARGET_MARGIN_V = 5.0
-"""EVTargetVoltage below the battery's maximum."""
 
 
 class World:
@@ -98,28 +93,9 @@ class World:
 
     def __init__(self, charger: ChargerConfig, car: CarConfig, seed: int = 1) -> None:
         rng = seeded_rng(f"site/{seed}")
-        plate, site, battery = charger.charger, charger.site, car.battery
-        self.battery = SimBattery(
-            battery.soc_percent,
-            battery.capacity_wh,
-            resistance_ohm=battery.resistance_ohm,
-            maximum_voltage_v=battery.maximum_voltage_v,
-            target_voltage_v=battery.maximum_voltage_v - TARGET_MARGIN_V,
-            maximum_current_a=battery.maximum_current_a,
-            maximum_power_w=battery.maximum_voltage_v * battery.maximum_current_a,
-            open_voltage=battery.voltage_v,
-            charging=battery.current_a,
-        )
-        self.circuit = DcCircuit(self.battery)
-        self.circuit.output_capacity_f = site.output_capacitor_f
-        self.circuit.voltage_slew_v_per_s = site.module_ramp_v_per_s
-        self.circuit.envelope = PowerEnvelope(
-            plate.minimum_voltage_v,
-            plate.maximum_voltage_v,
-            plate.minimum_current_a,
-            plate.maximum_current_a,
-            plate.maximum_power_w,
-        )
+        plate, site = charger.charger, charger.site
+        self.battery = battery_of(car)
+        self.circuit = circuit_of(charger, self.battery)
         self.pilot = PilotCircuit(rng)
         self.interlock = SimInterlock(self.pilot)
         self.interlock.fitted = plate.interlock == "external"
@@ -130,20 +106,7 @@ class World:
         self.vehicle = SimVehicle(self.circuit)
         self.evse_contactors = SimCircuitContactors(self.circuit, self.circuit.evse_contactors)
         self.inlet_contactors = SimCircuitContactors(self.circuit, self.circuit.inlet_contactors)
-        onboard = car.onboard
-        self.ac = None
-        """The AC side of an AC charger; the DC circuit stays dead then."""
-        if plate.mode == "ac":
-            self.ac = AcCircuit(
-                self.battery,
-                self.circuit.evse_contactors,
-                mains_v=site.mains_v,
-                cable_ohm=site.cable_ohm,
-                onboard_a=onboard.maximum_current_a,
-                onboard_phases=onboard.phases,
-                efficiency=onboard.efficiency,
-            )
-            self.ac.phases = charger.ac.phases
+        self.ac = ac_of(charger, car, self.circuit)
         self.powerline = SimPowerline(
             [
                 SimModem(modem_mac("evse"), slac_mode=SLAC_EVSE, restart_s=MODEM_RESTART_S),

@@ -174,6 +174,7 @@ MACHINE = {
     "controller.sim",
     "controller.sim_bench",
     "controller.sim_nodes",
+    "controller.sim_parts",
     "controller.site",
     "controller.site_link",
     "controller.trace",

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from math import inf
 
-from controller.machine import TableMachine
 from controller.power import limits
 from controller.power.contactors import FEEDBACK_DEBOUNCE_S
 from controller.power.limits import (
@@ -41,6 +40,7 @@ from controller.power.stage_table import (
     TIMEOUT_REASON,
     TRIGGER,
     S,
+    StageTriggers,
 )
 from controller.signals import (
     CableCheckState,
@@ -75,7 +75,7 @@ REPORTED_DIFFERENCE = 0.5
 """Volts and amperes that are reported at once; less is the noise of a measurement."""
 
 
-class PowerStage(TableMachine):
+class PowerStage(StageTriggers):
     """Turns requests, permits and readings into set-points, contactor wishes and a report."""
 
     TABLE = TABLE
@@ -134,64 +134,6 @@ class PowerStage(TableMachine):
         self._current_a = 0.0
         self._ramp_at = 0.0
         self._sent_at = -inf
-
-    # --- triggers (replaced by the table) -------------------------------------------------------
-
-    def release(self) -> bool:
-        """The session is in a phase without power."""
-        return False
-
-    def permit_lost(self) -> bool:
-        """The interlock no longer lets the output be energised."""
-        return False
-
-    def contactors_lost(self) -> bool:
-        """The contactors are open though they ought to be closed."""
-        return False
-
-    def check(self) -> bool:
-        """Run the cable check."""
-        return False
-
-    def voltage_low(self) -> bool:
-        """The output is below 60 V."""
-        return False
-
-    def may_energise(self) -> bool:
-        """Contactors are closed and the interlock permits energy."""
-        return False
-
-    def voltage_reached(self) -> bool:
-        """The test voltage stands."""
-        return False
-
-    def insulation_good(self) -> bool:
-        """Self-test and all samples are good."""
-        return False
-
-    def check_failed(self) -> bool:
-        """The cable check found a fault (`failure`)."""
-        return False
-
-    def pre_charge(self) -> bool:
-        """Follow the vehicle's voltage with little current."""
-        return False
-
-    def charge(self) -> bool:
-        """Follow the vehicle's targets."""
-        return False
-
-    def stop(self) -> bool:
-        """Ramp down, then off, then open."""
-        return False
-
-    def current_gone(self) -> bool:
-        """The ramp is at its end and less than 1 A flows."""
-        return False
-
-    def opened(self) -> bool:
-        """The contactors are open."""
-        return False
 
     # --- verbs ----------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from controller.machine import row
+from controller.machine import TableMachine, row
 from controller.power import limits
 from controller.signals import Phase
 
@@ -88,3 +88,65 @@ DEADLINE_S: dict[S, float] = {
     S.STOPPING: limits.STOPPING_S,
     S.OPENING: limits.OPENING_S,
 }
+
+
+class StageTriggers(TableMachine):
+    """The triggers of the table, which replaces them."""
+
+    __slots__ = ()
+
+    def release(self) -> bool:
+        """The session is in a phase without power."""
+        return False
+
+    def permit_lost(self) -> bool:
+        """The interlock no longer lets the output be energised."""
+        return False
+
+    def contactors_lost(self) -> bool:
+        """The contactors are open though they ought to be closed."""
+        return False
+
+    def check(self) -> bool:
+        """Run the cable check."""
+        return False
+
+    def voltage_low(self) -> bool:
+        """The output is below 60 V."""
+        return False
+
+    def may_energise(self) -> bool:
+        """Contactors are closed and the interlock permits energy."""
+        return False
+
+    def voltage_reached(self) -> bool:
+        """The test voltage stands."""
+        return False
+
+    def insulation_good(self) -> bool:
+        """Self-test and all samples are good."""
+        return False
+
+    def check_failed(self) -> bool:
+        """The cable check found a fault (`failure`)."""
+        return False
+
+    def pre_charge(self) -> bool:
+        """Follow the vehicle's voltage with little current."""
+        return False
+
+    def charge(self) -> bool:
+        """Follow the vehicle's targets."""
+        return False
+
+    def stop(self) -> bool:
+        """Ramp down, then off, then open."""
+        return False
+
+    def current_gone(self) -> bool:
+        """The ramp is at its end and less than 1 A flows."""
+        return False
+
+    def opened(self) -> bool:
+        """The contactors are open."""
+        return False
