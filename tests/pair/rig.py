@@ -418,7 +418,7 @@ def bring_up(
                 rig.start_car()
         for name in rig.services:
             rig.wait_ready(name)
-        rig.wait(lambda: "interlock: proved" in rig.said(), "the interlock's self-test", 5.0)
+        rig.wait(lambda: "interlock: proved" in rig.said(), "the interlock's self-test")
     except BaseException:
         rig.close()
         raise

@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--period-us", type=int, default=1000)
     parser.add_argument("--periods", type=int, default=5000)
     parser.add_argument("--priority", type=int, default=80)
+    parser.add_argument("--cpu", type=int, default=-1)
     args = parser.parse_args()
     world = World(ChargerConfig(), CarConfig())
     core = EvseRealtime(hardware_interlock=True)
@@ -39,7 +40,7 @@ def main() -> int:
             loop.stop()
 
     loop = PeriodLoop(args.period_us / 1e6, [("decide", decide), ("count", count)], PreciseClock())
-    refused = become_realtime(args.priority)
+    refused = become_realtime(args.priority, args.cpu)
     loop.run()
     late = [seconds * 1e6 for seconds in loop.lateness.percentiles_s(*PERCENTS)]
     figures = {"late_us": [*late, loop.lateness.worst_ns / 1e3], "skipped": loop.skipped}

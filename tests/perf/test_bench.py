@@ -190,6 +190,34 @@ def test_lateness_beside_cyclictest(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "busy codec" in busy.name
 
 
+def test_hiccups_of_the_machine_are_neithers_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The median of the rounds' ratios, and each begins every other time."""
+    rounds = [
+        ([20.0, 900.0, 0.0, 0.0], [20.0, 50.0, 0.0, 0.0]),
+        ([20.0, 60.0, 0.0, 0.0], [20.0, 800.0, 0.0, 0.0]),
+        ([20.0, 60.0, 0.0, 0.0], [20.0, 40.0, 0.0, 0.0]),
+    ]
+    assert bench_latency.middle(rounds) == rounds[2]
+    assert bench_latency.in_ratio(rounds[2]) == 1.5
+    assert bench_latency.in_ratio(([20.0, 60.0, 0.0, 0.0], [])) == 60.0
+    turns: list[str] = []
+    late_us = [1.0, 2.0, 3.0, 4.0]
+
+    def ours(period_us: int) -> tuple[list[float], list[str]]:
+        turns.append("ours")
+        return late_us, []
+
+    def theirs(period_us: int) -> list[float]:
+        turns.append("theirs")
+        return late_us
+
+    monkeypatch.setattr(bench_latency, "measure_ours", ours)
+    monkeypatch.setattr(bench_latency, "measure_cyclictest", theirs)
+    for number in range(2):
+        assert bench_latency.take_turns(1000, number) == (late_us, late_us)
+    assert turns == ["ours", "theirs", "theirs", "ours"]
+
+
 def test_lateness_without_cyclictest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert bench_latency.measure_cyclictest(1000) == []
