@@ -163,7 +163,11 @@ class Procedure:
     def run(self, converter: str) -> Calibration:
         """Go through all steps. Raises RefusedError, PortError, ConfigError."""
         points = [self._point(step) for step in LOADS]
-        found = calibration.fit(points, converter, utc_stamp())
+        try:
+            found = calibration.fit(points, converter, utc_stamp())
+        except ConfigError as error:
+            other = "not behind a diode: without" if self._diode else "behind a diode:"
+            raise RefusedError(f"{error}; or are the loads {other} --diode?") from error
         self._check_pulses(found)
         return found
 

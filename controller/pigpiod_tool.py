@@ -20,7 +20,7 @@ from controller.errors import ConfigError
 from controller.loop import NEVER, Loop, freeze_garbage, go_first
 from controller.pigpiod.charger import ChargerScene
 from controller.pigpiod.circuit import Bare
-from controller.pigpiod.console import Actions, Console
+from controller.pigpiod.console import Actions, Console, WrongCommandError
 from controller.pigpiod.daemon import PI_3B, Daemon
 from controller.pigpiod.driver_modules import ModulesServer
 from controller.pigpiod.driver_server import Server
@@ -205,6 +205,10 @@ def _add_scene(
         say(f"{what}: {args.site}")
     console = Console(Actions(scene), tell)
     console.put(args.do or "")
+    try:
+        console.check()
+    except WrongCommandError as error:
+        raise ConfigError(f"--do: {error}") from error
     people = People(loop, console, server.circuit_changed)
     stack.callback(people.close)
     say(f"{args.scene}: commands on standard input; help lists them")

@@ -86,6 +86,16 @@ def run(rig: ChargerRig, path: Path, person: Person, *, diode: bool = False) -> 
 
 
 @pytest.mark.parametrize("diode", [False, True])
+def test_loads_with_another_diode_than_told_are_refused_with_a_hint(
+    rig: ChargerRig, tmp_path: Path, capsys: pytest.CaptureFixture[str], diode: bool
+) -> None:
+    person = Person(rig, diode=diode)
+    assert run(rig, tmp_path / "cal.toml", person, diode=not diode) == REFUSED
+    assert "--diode?" in capsys.readouterr().err
+    assert not (tmp_path / "cal.toml").exists()
+
+
+@pytest.mark.parametrize("diode", [False, True])
 def test_guided_it_finds_the_front_end_and_the_charger_reads_right_with_it(
     rig: ChargerRig, tmp_path: Path, capsys: pytest.CaptureFixture[str], diode: bool
 ) -> None:

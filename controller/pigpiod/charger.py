@@ -51,6 +51,8 @@ class ChargerScene(Scene):
         self.mains = [True, True, True]
         self.rcd_tripped = False
         self.temperature_c = 25.0
+        self.sensor_ohm: float | None = None
+        """What the broken temperature sensor measures; None: it is whole."""
         self.cable_ohm = cable_ohm
         self.s2_after_s: float | None = None
         """S2 closes by itself so long after the oscillator began."""
@@ -132,6 +134,8 @@ class ChargerScene(Scene):
         return PULL_UP_V if ohm == inf else PULL_UP_V * ohm / (ohm + PULL_UP_OHM)
 
     def _pt1000_ohm(self) -> float:
+        if self.sensor_ohm is not None:
+            return self.sensor_ohm
         celsius = self.temperature_c
         return PT1000_OHM * (1 + PT1000_A * celsius + PT1000_B * celsius**2)
 

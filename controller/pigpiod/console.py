@@ -6,6 +6,7 @@ not understood changes nothing, and the answer says what is allowed.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller.cp import limits
@@ -70,13 +71,18 @@ class Actions:
         own = _Charger(scene) if isinstance(scene, ChargerScene) else _Vehicle(scene)
         self.commands: dict[str, Command] = both | own.commands
 
-    def carry_out(self, words: list[str], now: float) -> str:
-        """Carry out one command; returns what to say. Raises WrongCommandError."""
-        name, arguments = words[0], words[1:]
+    def find(self, name: str) -> Command:
+        """Return the command of this name. Raises WrongCommandError."""
         command = self.commands.get(name)
         if command is None:
             known = ", ".join([*sorted(self.commands), "wait", "help"])
             raise WrongCommandError(f"{name}: unknown; there are {known}")
+        return command
+
+    def carry_out(self, words: list[str], now: float) -> str:
+        """Carry out one command; returns what to say. Raises WrongCommandError."""
+        name, arguments = words[0], words[1:]
+        command = self.find(name)
         at = to_ns(now)
         self.scene.advance(at)
         try:
@@ -164,7 +170,9 @@ class _Charger:
             "inlet": Command("close|open", "the vehicle's contactors", self._inlet),
             "mains": Command("l1|l2|l3 on|off", "a phase of the mains", self._mains),
             "rcd": Command("tripped|ok", "residual-current device", self._rcd),
-            "temperature": Command("CELSIUS", "PT1000 in the connector", self._temperature),
+            "temperature": Command(
+                "CELSIUS|open|short", "PT1000 in the connector", self._temperature
+            ),
             "isolation": Command("OHM", "what the isolation monitor measures", self._isolation),
             "modules": Command("talk|silent", "the modules' communication", self._modules),
             "status": Command("", "what there is now", self._status),
@@ -217,7 +225,11 @@ class _Charger:
         return f"residual-current device {words[0]}"
 
     def _temperature(self, words: list[str], now: float) -> str:
-        self._scene.temperature_c = _number(words, -40.0, 200.0)
+        broken = {"open": inf, "short": 0.0}
+        if len(words) == 1 and words[0] in broken:
+            self._scene.sensor_ohm = broken[words[0]]
+            return f"temperature sensor {words[0]}"
+        self._scene.temperature_c, self._scene.sensor_ohm = _number(words, -40.0, 200.0), None
         return f"connector {words[0]} degrees Celsius"
 
     def _isolation(self, words: list[str], now: float) -> str:
@@ -309,6 +321,13 @@ class Console:
             words = line.partition("#")[0].split()
             if words:
                 self._lines.append(" ".join(words).lower())
+
+    def check(self) -> None:
+        """Raise WrongCommandError for the first line waiting that is no command at all."""
+        for line in self._lines:
+            name = line.split()[0]
+            if name not in ("wait", "help"):
+                self._actions.find(name)
 
     def next_timer(self) -> float | None:
         """When the next line is due, or None: there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from itertools import pairwise
+from math import isnan
 from typing import TYPE_CHECKING
 
 import pytest
@@ -232,6 +233,11 @@ def test_temperature_and_cable_are_resistors() -> None:
     for celsius in (-20.0, 25.0, 90.0):
         bench.do(f"temperature {celsius}")
         assert pt1000_celsius(pulled_up_ohm(bench.adc(3))) == pytest.approx(celsius, abs=0.6)
+    for broken in ("open", "short"):
+        bench.do(f"temperature {broken}")
+        assert isnan(pt1000_celsius(pulled_up_ohm(bench.adc(3))))
+    bench.do("temperature 30")
+    assert pt1000_celsius(pulled_up_ohm(bench.adc(3))) == pytest.approx(30.0, abs=0.6)
     assert pulled_up_ohm(bench.adc(2)) > 1e6
     bench.do("plug")
     assert pulled_up_ohm(bench.adc(2)) == pytest.approx(220.0, abs=3.0)

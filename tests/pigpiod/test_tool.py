@@ -115,6 +115,16 @@ def test_wrong_arguments_say_what_is_allowed(
     assert "not allowed" in capsys.readouterr().err
 
 
+def test_a_wrong_command_at_the_start_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--scene", "charger", "--port", "0", "--site", str(tmp_path / "s")]
+    assert main(["pigpiod-sim", *words, "--do", "plug; plugg; s2 on"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("ccs-pilot: --do: plugg: unknown; there are ")
+    assert error.count("\n") == 1
+
+
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["pigpiod-sim", "--help"])
