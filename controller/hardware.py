@@ -64,6 +64,7 @@ STEADY_READINGS = 5
 HIGH_WITHOUT_VEHICLE_V = 10.5
 """Above this the steady pilot is meant to be state A: half way between A and B."""
 INPUTS = {"ads1115": 4, "mcp3208": 8}
+SLOW_INPUTS = ("proximity", "temperature", "mains_current")
 OUTPUTS = ("contactors", "module_enable", "watchdog")
 OFF = SetOutput(0.0, 0.0, on=False)
 
@@ -123,6 +124,8 @@ class PilotParts:
     levels: LevelPort
     proximity: Scale | None
     temperature: Scale | None
+    current: Scale | None = None
+    """AC: of the mains."""
 
     def step(self, now: float) -> None:
         """One period."""
@@ -179,7 +182,9 @@ class EvseHardware:
         ac = None
         if self._ac:
             cable_ohm, cable_at = self._ohm(parts.proximity)
-            ac = self._pins.ac(levels, read_at, cable_ohm, now - cable_at)
+            current_a, current_at = self._mains_current(now)
+            age_s = now - min(cable_at, current_at)
+            ac = self._pins.ac(levels, read_at, cable_ohm, age_s, current_a)
         return EvseInputs(
             pilot=parts.levels.read(now),
             output=modules.output,
@@ -252,6 +257,19 @@ class EvseHardware:
 
     def _put(self, pin: boards.Pin, *, active: bool) -> None:
         self._gpio.set(pin.gpio, active is pin.is_active_high)
+
+    def _mains_current(self, now: float) -> tuple[float, float]:
+        """Amperes of the phase that carries most, and when they were measured.
+
+        On a board without that input: none, now.
+        """
+        scale = self._parts.current
+        measured = None if scale is None else self._parts.converter.latest(scale.channel)
+        if scale is None:
+            return 0.0, now
+        if measured is None:
+            return 0.0, -inf
+        return round(scale.value(measured.volts), 1), measured.taken_at
 
     def _ohm(self, scale: Scale | None) -> tuple[float, float]:
         """Resistance at a pulled-up input, and when it was measured."""
@@ -395,7 +413,7 @@ def _open_pilot(
         pilot = PigpioPilot(link, gpio)
     channels = side.channels
     fast = [channels[name].channel for name in ("cp_high", "cp_low")]
-    slow = [channels[name].channel for name in ("proximity", "temperature") if name in channels]
+    slow = [channels[name].channel for name in SLOW_INPUTS if name in channels]
     converter = open_converter(hardware.adc, hardware.adc_bus, fast, slow, time, link)
     levels = PilotLevels(
         converter,
@@ -403,11 +421,8 @@ def _open_pilot(
         Scale.of(channels["cp_low"], found.low),
         pilot,
     )
-    more = {
-        name: Scale.of(channels[name]) if name in channels else None
-        for name in ("proximity", "temperature")
-    }
-    parts = PilotParts(link, pilot, converter, levels, more["proximity"], more["temperature"])
+    more = [Scale.of(channels[name]) if name in channels else None for name in SLOW_INPUTS]
+    parts = PilotParts(link, pilot, converter, levels, *more)
     parts.pilot.set_duty(DUTY_STEADY_HIGH)
     try:
         wait_until(lambda: levels.read(time.now()).taken_at > -inf, parts.step, parts.problem, time)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PERIOD_S = 0.005
 PILOT_GPIO = 18
+MAINS_CURRENT = 4
 
 
 class TestTime:
@@ -57,6 +58,7 @@ class ChargerRig:
         self.board = boards.load()
         self.pp_ohm = 220.0
         self.pt1000_ohm = 1077.94
+        self.mains_v = 0.0
         self.front_end = (1.0, 0.0)
         """Gain and offset of both detectors: what a calibration has to find."""
         self.ads = SimAds1115(self.voltage)
@@ -74,6 +76,13 @@ class ChargerRig:
         for name in ("mains_l1", "mains_l2", "mains_l3"):
             self.put(name, active=True)
 
+    def measure_mains(self) -> None:
+        """Give the board the input that it does not have by default: 20 A a volt."""
+        side = self.board.evse
+        more = {"mains_current": boards.Channel(MAINS_CURRENT, 20.0, 0.0, "mains")}
+        side = replace(side, channels=side.channels | more)
+        self.board = replace(self.board, evse=side)
+
     def put(self, name: str, *, active: bool) -> None:
         """Set a pin's level so that it means what its name says, or not."""
         pin = self.board.evse.pins[name]
@@ -90,6 +99,8 @@ class ChargerRig:
 
     def voltage(self, number: int, at: float) -> float:
         """Volts at an input of the converter."""
+        if number == MAINS_CURRENT:
+            return self.mains_v
         if number >= 2:
             ohm = self.pp_ohm if number == 2 else self.pt1000_ohm
             return 3.3 * ohm / (ohm + 1000.0)

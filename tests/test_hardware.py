@@ -360,6 +360,23 @@ def test_the_connector_has_a_temperature(rig: ChargerRig) -> None:
     hardware.close()
 
 
+def test_the_mains_current_is_measured_where_the_board_says_so(rig: ChargerRig) -> None:
+    rig.mains_v = 0.8
+    config = rig.config(ac=True, adc="mcp3208")
+    hardware = rig.open(config)
+    ac = rig.run(hardware, 30).ac
+    assert ac is not None
+    assert ac.current_a == 0.0
+    hardware.close()
+    rig.measure_mains()
+    hardware = rig.open(config)
+    ac = rig.run(hardware, 30).ac
+    assert ac is not None
+    assert ac.valid
+    assert ac.current_a == pytest.approx(16.0, abs=0.1)
+    hardware.close()
+
+
 @pytest.mark.parametrize("name", ["cp_low", "temperature"])
 def test_an_input_that_the_converter_does_not_have(rig: ChargerRig, name: str) -> None:
     """An ADS1115 would measure another one instead: its multiplexer has two bits for it."""

@@ -111,6 +111,9 @@ def _charger(
     yield judge.contactors(inputs.contactors)
     yield judge.emergency_stop(inputs)
     yield judge.connector(inputs.connector_c)
+    if inputs.ac is not None:
+        measures = "mains_current" in board.evse.channels
+        yield judge.mains_current(inputs.ac.current_a if measures else None)
     yield from _interlock(made, time, configured=config.charger.interlock == "external", ac=ac)
 
 

@@ -27,6 +27,8 @@ GOOD_FREQUENCY_HZ = 5.0
 """Off by more than this (0.5 %), a hardware PWM is not what makes it."""
 WRONG_DUTY, BAD_DUTY = 0.025, 0.01
 """IEC 61851-1 allows +-25 us; a comparator whose threshold is right is within 10 us."""
+NO_CURRENT_A = 0.5
+"""What the measurement of the mains may show with nothing plugged in: as the over-current rule."""
 AT_REST_V = 1.0
 """Vehicle: what the peak detector may show with nothing plugged in."""
 
@@ -107,6 +109,18 @@ def connector(celsius: float | None) -> Finding:
     if celsius >= HOT_C:
         return fail(name, f"{celsius:.0f} degrees Celsius", "too hot to charge: let it cool")
     return ok(name, f"{celsius:.0f} degrees Celsius")
+
+
+def mains_current(amperes: float | None) -> Finding:
+    """Judge an AC charger's measurement of the mains current, with nothing plugged in."""
+    name = "mains current"
+    if amperes is None:
+        todo = "an input `mains_current` in the pin map notices a vehicle that draws too much"
+        return warn(name, "the pin map has no input for it", todo)
+    if not abs(amperes) <= NO_CURRENT_A:
+        todo = "nothing is plugged in: check the transformer, slope and offset_v of its input"
+        return fail(name, f"{amperes:.1f} A", todo)
+    return ok(name, f"{amperes:.1f} A")
 
 
 def interlock(tested: InterlockTested) -> Finding:

@@ -51,6 +51,7 @@ class ChargerScene(Scene):
         self.mains = [True, True, True]
         self.rcd_tripped = False
         self.temperature_c = 25.0
+        self.mains_current_a = 0.0
         self.sensor_ohm: float | None = None
         """What the broken temperature sensor measures; None: it is whole."""
         self.cable_ohm = cable_ohm
@@ -125,11 +126,13 @@ class ChargerScene(Scene):
         self._tell_changes(now)
 
     def value(self, channel: str) -> float:
-        """Volts on CP, PP and the temperature sensor."""
+        """Volts on CP, PP and the temperature sensor; amperes of the mains."""
         if channel == "cp_high":
             return self.front.high_v
         if channel == "cp_low":
             return self.front.low_v
+        if channel == "mains_current":
+            return self.mains_current_a
         ohm = self._pt1000_ohm() if channel == "temperature" else self._cable_ohm()
         return PULL_UP_V if ohm == inf else PULL_UP_V * ohm / (ohm + PULL_UP_OHM)
 

@@ -173,6 +173,7 @@ class _Charger:
             "temperature": Command(
                 "CELSIUS|open|short", "PT1000 in the connector", self._temperature
             ),
+            "amperes": Command("A", "current of the mains, where measured", self._amperes),
             "isolation": Command("OHM", "what the isolation monitor measures", self._isolation),
             "modules": Command("talk|silent", "the modules' communication", self._modules),
             "status": Command("", "what there is now", self._status),
@@ -231,6 +232,10 @@ class _Charger:
             return f"temperature sensor {words[0]}"
         self._scene.temperature_c, self._scene.sensor_ohm = _number(words, -40.0, 200.0), None
         return f"connector {words[0]} degrees Celsius"
+
+    def _amperes(self, words: list[str], now: float) -> str:
+        self._scene.mains_current_a = _number(words, 0.0, 200.0)
+        return f"mains {words[0]} A"
 
     def _isolation(self, words: list[str], now: float) -> str:
         self._world.isolation.resistance_ohm = _number(words, 0.0, 1e9)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CHAIN_STALE_S = 0.02
 """The external watchdog opens the chain after this time without an edge (hw_docs/interlock.md)."""
-CABLE_STALE_S = 1.0
+CONVERTER_STALE_S = 1.0
 NEEDED = {
     "pilot_pwm": "out",
     "watchdog": "out",
@@ -92,16 +92,26 @@ class EvsePins:
             coils_live=not is_old and self.is_active("coil_supply", levels) if has_supply else None,
         )
 
-    def ac(self, levels: int, read_at: float, cable_ohm: float, cable_age_s: float) -> AcReading:
-        """Name what an AC charger has besides; `cable_ohm` is infinite without a cable."""
+    def ac(
+        self,
+        levels: int,
+        read_at: float,
+        cable_ohm: float,
+        age_s: float,
+        current_a: float = 0.0,
+    ) -> AcReading:
+        """Name what an AC charger has besides; `cable_ohm` is infinite without a cable.
+
+        `age_s` is that of the older of cable and current, as the converter measured them.
+        """
         return AcReading(
             cable_ohm=min(cable_ohm, NO_CABLE_OHM),
             rcd_tripped=self.is_active("rcd_tripped", levels),
             live_behind=self.is_active("live_behind", levels),
             phases=sum(self.is_active(name, levels) for name in MAINS),
-            current_a=0.0,
+            current_a=current_a,
             taken_at=read_at,
-            valid=cable_age_s <= CABLE_STALE_S,
+            valid=age_s <= CONVERTER_STALE_S,
         )
 
 

@@ -211,6 +211,22 @@ def test_a_board_without_a_temperature_sensor(bench: Bench) -> None:
     assert told(bench.run(board=board)) == GOOD | {"connector": WARN}
 
 
+@pytest.mark.parametrize(("volts", "status"), [(0.0, OK), (0.02, OK), (0.8, FAIL)])
+def test_the_mains_current_with_nothing_plugged_in(
+    bench: Bench, volts: float, status: Status
+) -> None:
+    bench.interlock.needs_oscillator = False
+    bench.rig.measure_mains()
+    bench.rig.mains_v = volts
+    found = told(bench.run(bench.rig.config(ac=True, adc="mcp3208")))
+    assert found["mains current"] is status
+
+
+def test_an_ac_board_without_its_current(bench: Bench) -> None:
+    bench.interlock.needs_oscillator = False
+    assert told(bench.run(bench.rig.config(ac=True))) == GOOD | {"mains current": WARN}
+
+
 @pytest.mark.parametrize("fault", ["chain_bridged", "cp_bridged"])
 def test_an_interlock_that_does_not_work(bench: Bench, fault: str) -> None:
     setattr(bench.interlock, fault, True)

@@ -538,7 +538,7 @@ def test_the_vehicles_contactors_need_its_watchdog() -> None:
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("fly", "fly: unknown; there are car, diode"),
+        ("fly", "fly: unknown; there are amperes, car"),
         ("plug in", "plug: not allowed; nothing comes after it"),
         ("s2", "s2: not allowed; on or off"),
         ("s2 maybe", "s2: not allowed; on or off"),
