@@ -30,6 +30,10 @@ AC_OVERHEAD_S = 15.0
 """The same at an AC charger: a vehicle that has stopped drawing may come back for a while."""
 DIGITAL_FIRST_S = 60.0
 """5 % first, and nobody answers."""
+KEPT_UP = 0.7
+"""Share of the speed asked for; below it the summary says so."""
+SHORT_RUN_S = 2.0
+"""A run that starts and ends within this time tells nothing of its speed."""
 FASTEST, SLOWEST = 1000.0, 0.1
 """Bounds of --speed; the machine sets a lower upper one, and then the run just takes longer."""
 
@@ -314,8 +318,18 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     if summary["answers"]:
         lines += [f"{'slowest answer':<32}{'took':>10}{'budget':>10}"]
         lines += [_answer_line(answer) for answer in summary["slowest_answers"]]
+    lines += _pace(summary)
     lines += [f"not kept   {why}" for why in summary.get("not_kept", ())]
     return [*lines, f"session folder: {summary['folder']}"]
+
+
+def _pace(summary: dict[str, Any]) -> list[str]:
+    """Say that the machine did not keep up with the speed that was asked for."""
+    asked, wall_s = summary.get("speed"), summary.get("wall_s") or 0.0
+    if not asked or wall_s < SHORT_RUN_S or summary["session_s"] > KEPT_UP * asked * wall_s:
+        return []
+    reached = summary["session_s"] / wall_s
+    return [f"speed      {reached:.3g} x; {asked:.3g} x is more than this machine makes just now"]
 
 
 def _ended(summary: dict[str, Any]) -> str:

@@ -112,7 +112,7 @@ class RunningSite:
         """Who has the present step after the others."""
         self._latest_step_s = 0.0
         self._origin = 0.0
-        self._wall_at = 0.0
+        self._wall_at = self._began_at = 0.0
         self._told_at = 0.0
         self._end_at = NEVER
         self._unplug_at = NEVER
@@ -297,6 +297,8 @@ class RunningSite:
         summary |= {"link": self.link, "link_reason": self.why, "folder": str(self._folder.path)}
         summary |= {"session_s": round(self.now - self._origin, 3), "given_up": self._given_up}
         summary["interrupted"] = self.stops > 0
+        summary["wall_s"] = round(self.loop.now() - self._began_at, 3)
+        summary["speed"] = self.scene.speed
         summary["latest_step_s"] = round(self._latest_step_s, 4)
         summary["energy_wh"] = round(self.world.energy_wh, 1)
         summary["not_kept"] = self._folder.not_kept
@@ -308,7 +310,7 @@ class RunningSite:
     # --- time ------------------------------------------------------------------------------------
 
     def _start_clock(self) -> None:
-        self._wall_at = self.loop.now()
+        self._wall_at = self._began_at = self.loop.now()
         self._origin = 0.0 if self.scene.speed is not None else self._wall_at
         self.now = self._told_at = self._origin
         self.world.on_change = lambda: self._pace.touch(self.now)

@@ -75,6 +75,25 @@ def test_summary_lines(changes: dict[str, Any], line: str) -> None:
     assert all("\n" not in each for each in lines)
 
 
+@pytest.mark.parametrize(
+    ("speed", "session_s", "wall_s", "said"),
+    [
+        (15.5, 480.0, 31.0, False),
+        (15.5, 480.0, 67.0, True),
+        (1000.0, 27.0, 1.5, False),  # too short to tell
+        (None, 480.0, 480.0, False),  # by the machine's clock
+    ],
+)
+def test_a_machine_that_does_not_keep_up_is_named(
+    speed: float | None, session_s: float, wall_s: float, said: bool
+) -> None:
+    text = summary(speed=speed, session_s=session_s, wall_s=wall_s)
+    lines = [line for line in scene.summary_lines(text) if line.startswith("speed")]
+    assert bool(lines) is said
+    if said:
+        assert lines == ["speed      7.16 x; 15.5 x is more than this machine makes just now"]
+
+
 def test_a_phase_that_took_too_long_is_marked() -> None:
     text = summary()
     text["phases"][5]["within_limit"] = False

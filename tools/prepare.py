@@ -25,7 +25,9 @@ def main(folder: str) -> int:
     try:
         if not (target / "bin" / "python").exists():
             venv.create(target, with_pip=True, clear=target.exists())
-    except (OSError, subprocess.CalledProcessError):
+    except OSError as error:
+        return _fail(f"{folder} cannot be made here ({error.strerror})")
+    except subprocess.CalledProcessError:
         shutil.rmtree(target, ignore_errors=True)
         return _fail("no virtual environment can be made (on Debian: apt install python3-venv)")
     if not pip(target, "-e", ".[dev]"):
@@ -57,4 +59,7 @@ def _fail(line: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2] or [".venv"]))
+    try:
+        sys.exit(main(*sys.argv[1:2] or [".venv"]))
+    except KeyboardInterrupt:
+        sys.exit(_fail("interrupted; the next start goes on"))

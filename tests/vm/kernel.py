@@ -87,7 +87,14 @@ class Kernel:
 
 def run(*command: str, cwd: Path | None = None) -> str:
     """Run a program; returns what it printed. Raises UnavailableError with its last words."""
-    done = subprocess.run(command, cwd=cwd, check=False, capture_output=True, text=True)
+    # Debian's ordinary users have no sbin in their PATH.
+    env = {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"}
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, env=env, check=False, capture_output=True, text=True
+        )
+    except FileNotFoundError as error:
+        raise UnavailableError(f"{command[0]} is not installed") from error
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
         raise UnavailableError(f"{' '.join(command[:4])} ...: {words[-1]}")
@@ -119,6 +126,8 @@ def _tools() -> None:
 
 
 def _installed(package: str) -> bool:
+    if shutil.which("dpkg-query") is None:
+        raise UnavailableError("an amd64 Debian is needed: its real-time kernel is what boots")
     done = subprocess.run(
         ["dpkg-query", "-W", "-f", "${Status}", package],
         check=False,
