@@ -133,7 +133,8 @@ class Communication:
         self._sequence = 0
         self.heartbeat_at = 0.0
         """When the next heartbeat is due."""
-        self._phase = self.station.phase
+        self.phase = self.station.phase
+        """What the heartbeat says."""
         self._ending = ""
         self._cores_at = min(self._deadlines.values())
         self._receivers: dict[type[Output], Receiver] = {
@@ -199,8 +200,12 @@ class Communication:
 
     def beat(self, at: float) -> Heartbeat:
         """Return a heartbeat; whoever asks for one out of turn sees to `heartbeat_at`."""
+        return Heartbeat(self.count_beat(), self.phase, at)
+
+    def count_beat(self) -> int:
+        """Return the number of the next heartbeat."""
         self._sequence += 1
-        return Heartbeat(self._sequence, self._phase, at)
+        return self._sequence
 
     @staticmethod
     def _deadline_of(core: Any) -> float:  # noqa: ANN401 - whatever has deadlines
@@ -224,8 +229,8 @@ class Communication:
             if ending:
                 out.append(V2gEnding(ending))
         phase = self.station.phase
-        if phase is not self._phase or now >= self.heartbeat_at:
-            self._phase = phase
+        if phase is not self.phase or now >= self.heartbeat_at:
+            self.phase = phase
             self.heartbeat_at = now + self.heartbeat_s - ROUNDING_S
             out.insert(0, self.beat(now))
         return out

@@ -82,15 +82,24 @@ class Realtime(ABC):
         """Take the hardware's inputs or one request; what is no request is ignored."""
         handler = self._handlers.get(type(item))
         if handler is None:
-            return self.hear(item, now) if isinstance(item, Heartbeat) else []
+            if not isinstance(item, Heartbeat):
+                return []
+            sent_at = now if item.sent_at is None else item.sent_at
+            return self.hear(item.sequence, item.phase, sent_at, now)
         out = handler(item, now)
         self._timer_at = self._earliest()
         return out
 
-    def hear(self, beat: Heartbeat, now: float) -> list[Output]:
-        """Take a heartbeat: it is what comes most often, and mostly changes nothing else."""
-        out = self._heartbeat(beat, now)
-        if out:
+    def hear(self, sequence: int, phase: Phase, sent_at: float, now: float) -> list[Output]:
+        """Take what a heartbeat says: most change nothing but the time of the last one."""
+        if sequence <= self._sequence or sent_at > now + STAMP_AHEAD_S:
+            return []  # an old or repeated beat, or one of another clock, proves nothing
+        self._sequence = sequence
+        self._heartbeat_at = sent_at if sent_at < now else now
+        out: list[Output] = []
+        if phase is not self._believed:
+            self._believed = phase
+            out = self._decide(now)
             self._timer_at = self._earliest()
         return out
 
@@ -138,15 +147,6 @@ class Realtime(ABC):
     @abstractmethod
     def _let_run_out(self, now: float) -> list[Output]:
         """Each role its own."""
-
-    def _heartbeat(self, item: Heartbeat, now: float) -> list[Output]:
-        sent_at = now if item.sent_at is None else item.sent_at
-        if item.sequence <= self._sequence or sent_at > now + STAMP_AHEAD_S:
-            return []  # an old or repeated beat, or one of another clock, proves nothing
-        changed = item.phase is not self._believed
-        self._sequence, self._believed = item.sequence, item.phase
-        self._heartbeat_at = min(now, sent_at)
-        return self._decide(now) if changed else []
 
     def _contactor_request(self, item: ContactorRequest, now: float) -> list[Output]:
         self._session_wants_closed = item.closed
@@ -230,10 +230,12 @@ class ChargerRealtime(Realtime):
         self.silence.connected(now)
         return out
 
-    def _heartbeat(self, item: Heartbeat, now: float) -> list[Output]:
-        out = Realtime._heartbeat(self, item, now)
+    def hear(self, sequence: int, phase: Phase, sent_at: float, now: float) -> list[Output]:
+        """Take what a heartbeat says."""
+        out = Realtime.hear(self, sequence, phase, sent_at, now)
         if not self.pilot.is_listening:  # a wish may be right behind the beat
             out += self.silence.follow(self._heartbeat_at, now, closed=False)
+            self._timer_at = self._earliest()
         return out
 
     def _silent_at(self) -> float | None:

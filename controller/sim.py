@@ -303,7 +303,8 @@ class SimWorld:
         self.observers: list[Record] = []
         self.silent = Silence(self._falls_silent)
         """Sides whose communication process is stopped: it neither acts nor beats."""
-        self._answers = {side: AnswerTimes() for side in SIDES}
+        self._answers = AnswerTimes()
+        """Of the charger: a vehicle only asks."""
         rng = seeded_rng(f"keys/{seed}")
         address = bytes.fromhex("fe80") + bytes(14)
         self.evse = charger_realtime(charger)
@@ -428,9 +429,10 @@ class SimWorld:
             SendDatagram: send_datagram,
             Connect: lambda output, now: network.connect(side, peer, now),
             CloseConnection: lambda output, now: network.close(side, now),
-            MessageReceived: lambda output, now: self._answers[side].forget(),
-            MessageSent: lambda output, now: self._late_answer(side, output, now),
         }
+        if side == "evse":
+            acts[MessageReceived] = lambda output, now: self._answers.forget()
+            acts[MessageSent] = self._late_answer
 
         def carry_out(output: Output, now: float) -> None:
             act = acts.get(type(output))
@@ -441,20 +443,18 @@ class SimWorld:
         return HangingNode(f"{side}.communication", core, carry_out, self._record, self.silent)
 
     def _feed(self, name: str, item: Output, now: float) -> None:
-        node = self.nodes[name]
-        if type(item) is not DataReceived:
-            node.feed(node.core.receive, item, now)  # type: ignore[attr-defined]
+        if type(item) is not DataReceived or name != ANSWERS:
+            self._deliver[name](item, now)
             return
         began = stopwatch()
-        outputs = node.feed(node.core.receive, item, now)  # type: ignore[attr-defined]
-        answers = self._answers[name.partition(".")[0]]
-        for answer in answers.measure(outputs, stopwatch() - began, now):
+        outputs = self._deliver[name](item, now)
+        for answer in self._answers.measure(outputs, stopwatch() - began, now):
             self._record(now, name, "out", answer)
 
-    def _late_answer(self, side: str, sent: MessageSent, now: float) -> None:
-        late = self._answers[side].late(sent, now)
+    def _late_answer(self, sent: MessageSent, now: float) -> None:
+        late = self._answers.late(sent, now)
         if late is not None:
-            self._record(now, f"{side}.communication", "out", late)
+            self._record(now, ANSWERS, "out", late)
 
     def _send_frame(self, source: int, frame: bytes, now: float) -> None:
         for target, due in self.world.powerline.receive_frame(source, frame, now):
@@ -472,6 +472,8 @@ class SimWorld:
             self._feed(f"{arrival.to}.communication", ARRIVALS[arrival.kind](arrival), now)
 
 
+ANSWERS = "evse.communication"
+"""The node whose answers are measured."""
 SIM_PORT = 49152
 SETTLE_S = 2.0
 """Time after an end in which everything has to be open and off."""

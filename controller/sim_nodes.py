@@ -200,11 +200,14 @@ class Beats:
         if at is None:
             return
         self._last_at = None
-        receiver, beat = self._receiver, sender.beat(at)
+        receiver = self._receiver
         if self._observers:
+            beat = sender.beat(at)
             self._sender.record(at, self._sender.name, "out", beat)
             receiver.record(at, receiver.name, "in", beat)
-        outputs = receiver.core.hear(beat, at)
+            outputs = receiver.core.receive(beat, at)
+        else:
+            outputs = receiver.core.hear(sender.count_beat(), sender.phase, at, at)
         if outputs:
             receiver.finish(outputs, now)
 

@@ -80,7 +80,9 @@ class PilotCircuit:
         ohm = self.proximity_ohm
         if ohm is not None and not self.plugged:
             ohm = OPEN_OHM
-        return InletSample(max(0.0, inlet_v), duty, self.plugged, now, self.frequency_hz, ohm)
+        if inlet_v < 0.0:
+            inlet_v = 0.0
+        return InletSample(inlet_v, duty, self.plugged, now, self.frequency_hz, ohm)
 
     @property
     def is_changed(self) -> bool:

@@ -33,6 +33,7 @@ SW_VER_LENGTH = 297
 RATE_MBIT = 9
 """Green PHY's rate in ROBO mode, as VS_NW_INFO shows it."""
 FAILED = 1
+LINK_UP, LINK_DOWN = vendor.VsPlLnkStatusCnf(link=1), vendor.VsPlLnkStatusCnf(link=0)
 
 
 @dataclass(slots=True)
@@ -208,7 +209,7 @@ class SimModem:
         return [vendor.VsFacDefaultsCnf()]
 
     def _link(self, mme: vendor.VsPlLnkStatusReq) -> list[Mme]:
-        return [vendor.VsPlLnkStatusCnf(link=1 if self._peers else 0)]
+        return [LINK_UP if self._peers else LINK_DOWN]
 
     def _is_coordinator(self) -> bool:
         return self.slac_mode == pib.SLAC_EVSE

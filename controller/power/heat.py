@@ -18,6 +18,8 @@ RANGE_C = (-50.0, 200.0)
 """What a sensor in a connector can show; the rest is no temperature."""
 BELIEVED_S = 0.5
 """Own figure: copper warms slowly, disturbances are short."""
+NEITHER = (False, False)
+"""Neither hot nor unknown: no sensor."""
 
 
 class ConnectorHeat:
@@ -38,7 +40,7 @@ class ConnectorHeat:
 
     def take(self, celsius: float | None, now: float) -> None:
         """Take one reading; None: the board has no sensor."""
-        seen = self._seen(celsius)
+        seen = NEITHER if celsius is None else self._seen(celsius)
         if seen == (self.hot, self.unknown):
             self._since = None
             return
@@ -47,9 +49,7 @@ class ConnectorHeat:
         if now - self._since >= BELIEVED_S:
             (self.hot, self.unknown), self._since = seen, None
 
-    def _seen(self, celsius: float | None) -> tuple[bool, bool]:
-        if celsius is None:
-            return False, False
+    def _seen(self, celsius: float) -> tuple[bool, bool]:
         if not RANGE_C[0] <= celsius <= RANGE_C[1]:
             return self.hot, True
         return celsius >= HOT_C or (self.hot and celsius > COOL_C), False
