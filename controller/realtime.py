@@ -48,6 +48,8 @@ from controller.signals import (
     StopRequest,
 )
 
+WITHOUT_VEHICLE = (Phase.IDLE, Phase.CONNECTED)
+"""Phases in which no vehicle has told its maximum."""
 UNPOWERED = (StageState.OFF, StageState.ABORTED)
 
 
@@ -140,7 +142,7 @@ class EvseRealtime(ChargerRealtime):
 
     def _output_request(self, item: OutputRequest, now: float) -> list[Output]:
         phase = self.stage.request.phase
-        if item.phase in (Phase.IDLE, Phase.CONNECTED):
+        if item.phase in WITHOUT_VEHICLE:
             self._vehicle_maximum_v = 0.0
         elif item.vehicle_maximum_voltage_v > 0.0:
             self._vehicle_maximum_v = item.vehicle_maximum_voltage_v

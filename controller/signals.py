@@ -275,6 +275,8 @@ class IsolationStatus(Enum):
     WARNING = "warning"
     FAULT = "fault"
 
+    __hash__ = object.__hash__  # by identity: looked up with every message
+
 
 class CableCheckState(Enum):
     """Progress of the isolation test before energy transfer."""

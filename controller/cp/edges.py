@@ -47,6 +47,9 @@ HIGH_SPREAD_US = 12.0
 TICK_BITS = 32
 """The pigpio daemon's microseconds wrap at 2**32."""
 
+_LOWEST_HZ = limits.FREQUENCY_HZ[0] - limits.FREQUENCY_ERROR_HZ
+_HIGHEST_HZ = limits.FREQUENCY_HZ[1] + limits.FREQUENCY_ERROR_HZ
+
 
 class Line(Enum):
     """What the line does."""
@@ -270,5 +273,4 @@ class TickClock:
 
 def is_pilot_frequency(frequency_hz: float) -> bool:
     """Return whether a pilot may have this frequency (a value that is no number may not)."""
-    low, high = limits.FREQUENCY_HZ
-    return low - limits.FREQUENCY_ERROR_HZ <= frequency_hz <= high + limits.FREQUENCY_ERROR_HZ
+    return _LOWEST_HZ <= frequency_hz <= _HIGHEST_HZ

@@ -85,11 +85,9 @@ def measured_duty(sample: InletSample) -> DutyCycle:
     duty = sample.duty
     if not limits.INLET_PRESENT_V <= sample.high_v <= limits.INLET_HIGHEST_V:
         return DUTY_STEADY_LOW
-    if duty == DUTY_STEADY_HIGH:
+    if DUTY_STEADY_LOW < duty < DUTY_STEADY_HIGH and is_pilot_frequency(sample.frequency_hz):
         return duty
-    if not (DUTY_STEADY_LOW < duty < DUTY_STEADY_HIGH and is_pilot_frequency(sample.frequency_hz)):
-        return DUTY_STEADY_LOW
-    return duty
+    return duty if duty == DUTY_STEADY_HIGH else DUTY_STEADY_LOW
 
 
 class PevPilot:

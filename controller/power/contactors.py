@@ -185,8 +185,10 @@ class Contactors(TableMachine):
     def receive_signal(self, signal: ContactorRequest | Permits, now: float) -> list[Output]:
         """Take a wish or the interlock's permits."""
         if isinstance(signal, Permits):
-            self._permits = signal
+            permitted, self._permits = now < self._permitted_until, signal
             self._permitted_until = signal.expires_at if signal.close_contactors else -inf
+            if permitted and signal.close_contactors:
+                return []  # renewed
         else:
             self.wanted = signal.closed
         return self._step(now)

@@ -24,6 +24,7 @@ from controller.power.contactors import FEEDBACK_DEBOUNCE_S
 from controller.power.limits import (
     NOTHING,
     RAMP_STEP_S,
+    READING_STALE_S,
     SETPOINT_OFF_PERIOD_S,
     SETPOINT_PERIOD_S,
     SETPOINT_RAMP_PERIOD_S,
@@ -219,7 +220,7 @@ class PowerStage(StageTriggers):
             reading is not None
             and abs(reading.voltage_v - report.voltage_v) < REPORTED_DIFFERENCE
             and abs(reading.current_a - report.current_a) < REPORTED_DIFFERENCE
-            and (self._fresh_reading(now) is not None) is report.valid
+            and (reading.valid and now - reading.taken_at <= READING_STALE_S) is report.valid
             and self._contactors_closed is report.contactors_closed
             and self.cable_check is report.cable_check
             and self.isolation is report.isolation
@@ -403,7 +404,7 @@ class PowerStage(StageTriggers):
         reading = self.reading
         if reading is None or not reading.valid:
             return None
-        return reading if now - reading.taken_at <= limits.READING_STALE_S else None
+        return reading if now - reading.taken_at <= READING_STALE_S else None
 
     # --- guards and actions ---------------------------------------------------------------------
 

@@ -33,6 +33,8 @@ class Rejection(Enum):
     OTHER_MESSAGE = "not a message that this side takes"
     OUT_OF_TURN = "out of turn"
     FOREIGN_RUN = "of no run of ours"
+
+    __hash__ = object.__hash__  # by identity: a flood must cost little
     FOREIGN_MODEM = "a profile that another station claims to have measured"
     SECURED = "asks for another application or security type"
     BAD_MATCH = "a match request that does not fit"

@@ -5,8 +5,7 @@ from functools import lru_cache
 
 from controller.signals import InletReport
 from controller.v2g.messages import din
-from controller.v2g.messages.din import Unit
-from controller.v2g.physical import limit, physical
+from controller.v2g.physical import WH, A, V, W, limit, physical
 from controller.v2g.timing import (
     EVCC_CURRENT_DEMAND_INTERVAL_S,
     V2G_EVCC_MSG_TIMEOUT_CURRENT_DEMAND_S,
@@ -70,15 +69,15 @@ def charge_parameter_discovery_req(
     missing = max(config.target_soc_percent - inlet.soc_percent, 0.0) / 100.0
     has_capacity = inlet.energy_capacity_wh > 0.0
     power_w = inlet.maximum_power_w or inlet.maximum_voltage_v * inlet.maximum_current_a
-    capacity = limit(inlet.energy_capacity_wh, Unit.Wh) if has_capacity else None
-    request = physical(inlet.energy_capacity_wh * missing, Unit.Wh) if has_capacity else None
+    capacity = limit(inlet.energy_capacity_wh, WH) if has_capacity else None
+    request = physical(inlet.energy_capacity_wh * missing, WH) if has_capacity else None
     return din.ChargeParameterDiscoveryReq(
         ev_requested_energy_transfer_type=din.EvRequestedEnergyTransferType.DC_extended,
         ev_charge_parameter=din.DcEvChargeParameter(
             dc_ev_status=ev_status(inlet, ready=False),
-            ev_maximum_current_limit=limit(inlet.maximum_current_a, Unit.A),
-            ev_maximum_power_limit=limit(power_w, Unit.W),
-            ev_maximum_voltage_limit=limit(inlet.maximum_voltage_v, Unit.V),
+            ev_maximum_current_limit=limit(inlet.maximum_current_a, A),
+            ev_maximum_power_limit=limit(power_w, W),
+            ev_maximum_voltage_limit=limit(inlet.maximum_voltage_v, V),
             ev_energy_capacity=capacity,
             ev_energy_request=request,
             full_soc=100,
@@ -96,8 +95,8 @@ def pre_charge_req(inlet: InletReport, config: EvccConfig) -> din.PreChargeReq:
     """Ask for the battery's voltage."""
     return din.PreChargeReq(
         dc_ev_status=ev_status(inlet),
-        ev_target_voltage=physical(inlet.battery_voltage_v, Unit.V),
-        ev_target_current=physical(config.pre_charge_current_a, Unit.A),
+        ev_target_voltage=physical(inlet.battery_voltage_v, V),
+        ev_target_current=physical(config.pre_charge_current_a, A),
     )
 
 
@@ -133,13 +132,13 @@ def current_demand_req(
     target_a = 0.0 if end else max(inlet.target_current_a, 0.0)
     return din.CurrentDemandReq(
         dc_ev_status=ev_status(inlet),
-        ev_target_current=physical(target_a, Unit.A),
-        ev_maximum_voltage_limit=limit(inlet.maximum_voltage_v, Unit.V),
-        ev_maximum_current_limit=limit(inlet.maximum_current_a, Unit.A),
-        ev_maximum_power_limit=limit(power_w, Unit.W),
+        ev_target_current=physical(target_a, A),
+        ev_maximum_voltage_limit=limit(inlet.maximum_voltage_v, V),
+        ev_maximum_current_limit=limit(inlet.maximum_current_a, A),
+        ev_maximum_power_limit=limit(power_w, W),
         bulk_charging_complete=inlet.soc_percent >= BULK_SOC_PERCENT,
         charging_complete=complete,
-        ev_target_voltage=limit(inlet.target_voltage_v, Unit.V),
+        ev_target_voltage=limit(inlet.target_voltage_v, V),
     )
 
 

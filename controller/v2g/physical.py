@@ -4,6 +4,9 @@ from functools import lru_cache
 
 from controller.v2g.messages.din import PhysicalValue, Unit
 
+V, A, W, WH = Unit.V, Unit.A, Unit.W, Unit.Wh
+"""Members of an enum take time to find; every message has some of these."""
+
 MOST = 3.2e7  # just below 32767 x 10^3, the largest physical value
 
 

@@ -93,6 +93,7 @@ _SETUP = S.SESSION_SETUP
 _OK = ResponseCode.OK
 _CODES = {code: code.value for code in ResponseCode}
 _PRE_CHARGE = Phase.PRE_CHARGE
+_RESULTS = (CableCheckState.PASSED, CableCheckState.FAILED)
 
 
 def trigger_of(req: din.BodyElement) -> str:
@@ -458,7 +459,7 @@ class DinSecc(TableMachine):
 
 
 def _is_result(report: PowerReport) -> bool:
-    return report.cable_check in (CableCheckState.PASSED, CableCheckState.FAILED)
+    return report.cable_check in _RESULTS
 
 
 def charging_complete(req: din.PowerDeliveryReq) -> bool:

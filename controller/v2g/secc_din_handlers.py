@@ -44,6 +44,7 @@ PRE_CHARGE_MAX_CURRENT_A = 2.0  # IEC 61851-23 CC.5.1: the supply limits pre-cha
 PRE_CHARGE_TOLERANCE_V = 20.0  # IEC 61851-23: the vehicle closes below this difference
 
 _OK = ResponseCode.OK
+_CHARGE = Phase.CHARGE
 _FINISHED, _ONGOING = EvseProcessing.Finished, EvseProcessing.Ongoing
 
 
@@ -296,9 +297,7 @@ def handle_current_demand(
     res = current_demand_res(_OK, session, report, limits, limited)
     outputs: list[Output] = [VehicleReported(req.dc_ev_status.ev_ress_soc, target_v, target_a)]
     if not session.power_off:
-        outputs.insert(
-            0, OutputRequest(Phase.CHARGE, min(target_v, maximum_v), current_a, maximum_v)
-        )
+        outputs.insert(0, OutputRequest(_CHARGE, min(target_v, maximum_v), current_a, maximum_v))
     return res, outputs
 
 

@@ -15,9 +15,8 @@ from controller.v2g.messages.din import (
     EvseProcessing,
     IsolationLevel,
     ResponseCode,
-    Unit,
 )
-from controller.v2g.physical import limit, physical
+from controller.v2g.physical import A, V, W, limit, physical
 from controller.v2g.session import SeccSession, Stop
 
 Report = PowerReport | None
@@ -31,6 +30,7 @@ PEAK_RIPPLE_A = 1.0
 ENERGY_TRANSFER = din.EvseSupportedEnergyTransferType.DC_extended  # CCS2
 
 _OK = ResponseCode.OK
+_READY = DcEvseStatusCode.EVSE_Ready
 _FINISHED, _ONGOING = EvseProcessing.Finished, EvseProcessing.Ongoing
 
 _STOP_CODE = {
@@ -120,13 +120,13 @@ def parameters_res(
         sa_schedules=din.SaScheduleList(sa_schedule_tuple=(schedule,)),  # some stop without it
         evse_charge_parameter=din.DcEvseChargeParameter(
             dc_evse_status=dc_status(session, status, IsolationLevel.Invalid),
-            evse_maximum_current_limit=limit(limits.maximum_current_a, Unit.A),
-            evse_maximum_power_limit=limit(limits.maximum_power_w, Unit.W),  # [V2G-DC-626]
-            evse_maximum_voltage_limit=limit(limits.maximum_voltage_v, Unit.V),
-            evse_minimum_current_limit=limit(limits.minimum_current_a, Unit.A),
-            evse_minimum_voltage_limit=limit(limits.minimum_voltage_v, Unit.V),
-            evse_current_regulation_tolerance=physical(REGULATION_TOLERANCE_A, Unit.A),
-            evse_peak_current_ripple=physical(PEAK_RIPPLE_A, Unit.A),
+            evse_maximum_current_limit=limit(limits.maximum_current_a, A),
+            evse_maximum_power_limit=limit(limits.maximum_power_w, W),  # [V2G-DC-626]
+            evse_maximum_voltage_limit=limit(limits.maximum_voltage_v, V),
+            evse_minimum_current_limit=limit(limits.minimum_current_a, A),
+            evse_minimum_voltage_limit=limit(limits.minimum_voltage_v, V),
+            evse_current_regulation_tolerance=physical(REGULATION_TOLERANCE_A, A),
+            evse_peak_current_ripple=physical(PEAK_RIPPLE_A, A),
         ),
     )
 
@@ -160,7 +160,7 @@ def pre_charge_res(
         response_code=code,
         # Ready from the first answer on: one vehicle gives up after 12 s of NotReady
         dc_evse_status=dc_status(session, DcEvseStatusCode.EVSE_Ready if code is _OK else bad),
-        evse_present_voltage=physical(0.0 if report is None else report.voltage_v, Unit.V),
+        evse_present_voltage=physical(0.0 if report is None else report.voltage_v, V),
     )
 
 
@@ -180,19 +180,19 @@ def current_demand_res(
     limited: tuple[bool, bool, bool] = (False, False, False),
 ) -> din.CurrentDemandRes:
     """Tell what the output carries; `limited`: current, voltage, power."""
-    ready = DcEvseStatusCode.EVSE_Ready if code is _OK else DcEvseStatusCode.EVSE_Malfunction
+    ready = _READY if code is _OK else DcEvseStatusCode.EVSE_Malfunction
     current, voltage, power = limited
     return din.CurrentDemandRes(
         response_code=code,
         dc_evse_status=dc_status(session, ready),
-        evse_present_voltage=physical(0.0 if report is None else report.voltage_v, Unit.V),
-        evse_present_current=physical(0.0 if report is None else report.current_a, Unit.A),
+        evse_present_voltage=physical(0.0 if report is None else report.voltage_v, V),
+        evse_present_current=physical(0.0 if report is None else report.current_a, A),
         evse_current_limit_achieved=current,
         evse_voltage_limit_achieved=voltage,
         evse_power_limit_achieved=power,
-        evse_maximum_voltage_limit=limit(limits.maximum_voltage_v, Unit.V),
-        evse_maximum_current_limit=limit(limits.maximum_current_a, Unit.A),
-        evse_maximum_power_limit=limit(limits.maximum_power_w, Unit.W),
+        evse_maximum_voltage_limit=limit(limits.maximum_voltage_v, V),
+        evse_maximum_current_limit=limit(limits.maximum_current_a, A),
+        evse_maximum_power_limit=limit(limits.maximum_power_w, W),
     )
 
 
@@ -203,7 +203,7 @@ def welding_res(
     return din.WeldingDetectionRes(
         response_code=code,
         dc_evse_status=dc_status(session, DcEvseStatusCode.EVSE_NotReady),
-        evse_present_voltage=physical(0.0 if report is None else report.voltage_v, Unit.V),
+        evse_present_voltage=physical(0.0 if report is None else report.voltage_v, V),
     )
 
 

@@ -30,6 +30,8 @@ class Kind(Enum):
     DATA = "data"
     CLOSED = "closed"
 
+    __hash__ = object.__hash__  # by identity: looked up with everything that arrives
+
 
 _DATA = Kind.DATA
 

@@ -37,8 +37,7 @@ class WriterSource(Source):
             raise UnsupportedError
         self.deviate_if(f"o.__class__ is not {self.name(type_.name, type_.cls)}")
         self._content(type_)
-        self._flush()
-        self.put("return m")
+        self.put(f"return {self._take_run()}")
         return "\n".join([f"def write_{type_.name}(o, m):", *self.lines])
 
     def _add(self, width: int, value: str = "") -> None:
@@ -55,12 +54,18 @@ class WriterSource(Source):
                 terms.append(f"{value} << {left}" if left else value)
         return total, " | ".join(terms)
 
+    def _take_run(self) -> str:
+        """Return the message with the run at its end, as an expression, and begin another run."""
+        if not self._run:
+            return "m"
+        total, terms = self._terms(0)
+        self._run = []
+        return f"m << {total}{terms}"
+
     def _flush(self) -> None:
         """Put the statement that writes the run."""
         if self._run:
-            total, terms = self._terms(0)
-            self.put(f"m = m << {total}{terms}")
-            self._run = []
+            self.put(f"m = {self._take_run()}")
 
     def _bare(self, type_: ComplexType) -> None:
         """Write the attributes of a type with mixed content, and its end."""
@@ -196,9 +201,8 @@ class WriterSource(Source):
             if type_.cls is None:
                 self._content(type_)
                 return
-            self._flush()
             self.needed.append(type_)
-            self.put(f"m = write_{type_.name}({local}, m)")
+            self.put(f"m = write_{type_.name}({local}, {self._take_run()})")
             return
         if slot.kind == "element":
             self._add(1)
