@@ -187,7 +187,7 @@ class Contactors(TableMachine):
         if isinstance(signal, Permits):
             permitted, self._permits = now < self._permitted_until, signal
             self._permitted_until = signal.expires_at if signal.close_contactors else -inf
-            if permitted and signal.close_contactors:
+            if permitted and now < self._permitted_until:
                 return []  # renewed
         else:
             self.wanted = signal.closed

@@ -166,7 +166,7 @@ class PowerStage(StageTriggers):
         if isinstance(signal, Permits):
             permitted, self._permits = now < self._permitted_until, signal
             self._permitted_until = signal.expires_at if signal.energise else -inf
-            if permitted and signal.energise:
+            if permitted and now < self._permitted_until:
                 return []  # renewed
         elif isinstance(signal, PowerEnvelope):
             self.envelope = signal
