@@ -56,6 +56,8 @@ CLOSED_PHASES = (Phase.CHARGE, Phase.CABLE_CHECK, Phase.PRE_CHARGE, Phase.STOPPI
 """The power phases, and stopping: the ramp down needs closed contactors to its end."""
 TRANSFER_PHASES = (Phase.CHARGE, Phase.PRE_CHARGE)
 _CABLE_CHECK = Phase.CABLE_CHECK
+LEAST_V, MOST_V = limits.PLAUSIBLE_VOLTAGE_V
+LEAST_A, MOST_A = limits.PLAUSIBLE_CURRENT_A
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,14 +106,12 @@ def _over_current(s: Snapshot, _: InterlockConfig) -> bool:
 
 
 def _implausible(s: Snapshot, _: InterlockConfig) -> bool:
-    least_v, most_v = limits.PLAUSIBLE_VOLTAGE_V
-    least_a, most_a = limits.PLAUSIBLE_CURRENT_A
     return not (
-        least_v <= s.voltage_v <= most_v
-        and least_a <= s.current_a <= most_a
-        and 0.0 <= s.vehicle_maximum_v <= most_v
-        and 0.0 <= s.charger_maximum_v <= most_v
-        and 0.0 <= s.charger_maximum_a <= most_a
+        LEAST_V <= s.voltage_v <= MOST_V
+        and LEAST_A <= s.current_a <= MOST_A
+        and 0.0 <= s.vehicle_maximum_v <= MOST_V
+        and 0.0 <= s.charger_maximum_v <= MOST_V
+        and 0.0 <= s.charger_maximum_a <= MOST_A
     )
 
 

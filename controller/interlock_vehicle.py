@@ -33,6 +33,8 @@ from controller.power import limits
 if TYPE_CHECKING:
     from controller.signals import InterlockReport, Permits, ResetRequest
 
+LEAST_V, MOST_V = limits.PLAUSIBLE_VOLTAGE_V
+MOST_A = limits.PLAUSIBLE_CURRENT_A[1]
 VEHICLE_DEVIATION_V = 20.0
 VEHICLE_DEVIATION_S = 2.0
 """Inlet and battery differ by more than 20 V for 2 s with closed contactors (open EV firmware)."""
@@ -71,12 +73,11 @@ class VehicleSnapshot(AnySnapshot):
 
 
 def _vehicle_implausible(s: VehicleSnapshot, _: InterlockConfig) -> bool:
-    least_v, most_v = limits.PLAUSIBLE_VOLTAGE_V
     return not (
-        least_v <= s.inlet_voltage_v <= most_v
-        and least_v <= s.battery_voltage_v <= most_v
-        and abs(s.inlet_current_a) <= limits.PLAUSIBLE_CURRENT_A[1]
-        and 0.0 < s.battery_maximum_v <= most_v
+        LEAST_V <= s.inlet_voltage_v <= MOST_V
+        and LEAST_V <= s.battery_voltage_v <= MOST_V
+        and abs(s.inlet_current_a) <= MOST_A
+        and 0.0 < s.battery_maximum_v <= MOST_V
     )
 
 

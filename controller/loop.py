@@ -18,6 +18,7 @@ import gc
 import os
 import select
 import selectors
+import sys
 import time
 from collections.abc import Callable
 from heapq import heappop, heappush
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from controller.signals import Output
 
 NEVER = float("inf")
+LAST = sys.float_info.max
+"""The last instant of virtual time."""
 STANDSTILL = 10_000
 """Steps at one instant of virtual time; more is a deadline that does not move (a bug of ours)."""
 
@@ -317,42 +320,36 @@ class SimLoop(_Calendar):
         """Return virtual seconds."""
         return self._now
 
-    def step(self, until: float = NEVER) -> bool:
-        """Go to the next deadline, if it is not after `until`; False: nothing is due by then."""
-        calls, who = self._calls, None
-        deadline = calls[0][0] if calls else NEVER
-        for timed in self._timed:
-            at = timed.deadline
-            if at < deadline:
-                deadline, who = at, timed
-        if deadline > until or deadline == NEVER:
-            return False
-        now = self._now
-        if deadline > now:
-            self._now = now = deadline
-            self._at_once = 0
-        else:
-            self._at_once += 1
-            if self._at_once >= STANDSTILL:
-                raise ControllerError(f"time stands still at {now:.6f} s because of {who!r}")
-        if who is None:
-            heappop(calls)[2](now)
-        else:
-            who.fire(now)
-        return True
-
     def run(self, until: float, done: Callable[[], bool] | None = None) -> float:
         """Run to virtual time `until`, or until `done()`; returns the time reached."""
-        step = self.step
-        if done is None:
-            while step(until):
-                pass
-        else:
-            while step(until):
-                if done():
-                    return self._now
-        self._now = max(self._now, until)
+        calls, everyone, last = self._calls, self._timed, min(until, LAST)
+        now = self._now
+        while True:
+            deadline, who = calls[0][0] if calls else NEVER, None
+            for timed in everyone:
+                at = timed.deadline
+                if at < deadline:
+                    deadline, who = at, timed
+            if deadline > last:
+                break
+            if deadline > now:
+                self._now = now = deadline
+                self._at_once = 0
+            else:
+                self._stand_still(who)
+            if who is None:
+                heappop(calls)[2](now)
+            else:
+                who.fire(now)
+            if done is not None and done():
+                return now
+        self._now = max(now, until)
         return self._now
+
+    def _stand_still(self, who: Timed | None) -> None:
+        self._at_once += 1
+        if self._at_once >= STANDSTILL:
+            raise ControllerError(f"time stands still at {self._now:.6f} s because of {who!r}")
 
 
 class _Timespec(ctypes.Structure):

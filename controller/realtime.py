@@ -157,16 +157,17 @@ class EvseRealtime(ChargerRealtime):
         if not test.is_finished:
             out += self._test_interlock(inputs, now)
         last, self._inputs = self._inputs, inputs
+        envelope, isolation = inputs.envelope, inputs.isolation
         if (
             last is None
-            or (inputs.envelope is not last.envelope and inputs.envelope != last.envelope)
+            or (envelope is not last.envelope and envelope != last.envelope)
             or self._envelope_is_bench is test.has_passed
         ):
             self._envelope_is_bench = not test.has_passed
-            envelope = inputs.envelope if test.has_passed else bench_envelope(inputs.envelope)
-            out += stage.receive_signal(envelope, now)
-        if last is None or inputs.isolation.taken_at != last.isolation.taken_at:
-            out += stage.receive_sample(inputs.isolation, now)
+            within = envelope if test.has_passed else bench_envelope(envelope)
+            out += stage.receive_signal(within, now)
+        if last is None or isolation.taken_at != last.isolation.taken_at:
+            out += stage.receive_sample(isolation, now)
         feedback, output = inputs.contactors, inputs.output
         out += self.contactors.receive_inputs(feedback, output, now)
         out += stage.receive_inputs(feedback, output, now)

@@ -33,7 +33,7 @@ class Router:
     """
 
     LIMIT = 1000
-    """Outputs from one input; more is two cores that answer each other for ever (our bug)."""
+    """Outputs passed on from one input; more is two cores that answer each other (our bug)."""
 
     def __init__(self, routes: dict[type[Output], tuple[Any, ...]]) -> None:
         self._routes = routes
@@ -42,14 +42,15 @@ class Router:
 
     def dispatch(self, outputs: list[Output], now: float) -> list[Output]:
         """Pass outputs on until none is left; returns all of them."""
-        routes = self._routes
-        for done, output in enumerate(outputs):  # which grows meanwhile
+        routes, done = self._routes, 0
+        for output in outputs:  # which grows meanwhile
             cores = routes.get(type(output))
             if cores is None:
                 continue
             self.touched.update(cores)
             for core in cores:
                 outputs += core.receive_signal(output, now)
+            done += 1
             if done >= self.LIMIT:
                 raise ControllerError(f"cores answer each other without end: {output!r}")
         return outputs

@@ -184,7 +184,8 @@ def test_virtual_time_stops_where_it_is_told() -> None:
     assert loop.run(2.0) == 2.0
     assert log == [1.0, 2.0]
     assert loop.run(9.0, done=lambda: len(log) == 3) == 3.0
-    assert not loop.step()
+    assert loop.run(99.0) == 99.0
+    assert log == [1.0, 2.0, 3.0]
 
 
 def test_a_removed_one_is_not_woken() -> None:

@@ -147,10 +147,11 @@ class EvseSlac(SlacCore):
 
     def receive_frame(self, frame: bytes, now: float) -> list[Output]:
         """Take a frame from the link; frames of foreign runs are ignored."""
-        self.now, self._next_known = now, False
+        self.now = now
         rx = self.accept(frame)
         if rx is None:
             return self.drain()
+        self._next_known = False
         if not self._listens(rx.mme):
             self.reject(Rejection.OUT_OF_TURN)
             return self.drain()

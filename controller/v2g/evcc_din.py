@@ -23,19 +23,20 @@ before energy transfer.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import ClassVar
 
 from controller.errors import ExiError
 from controller.signals import (
     ChargerReported,
     InletReport,
+    MessageReceived,
+    MessageSent,
     Output,
     PeerMisbehaved,
     Phase,
     SendData,
 )
-from controller.signals import MessageReceived as Received
-from controller.signals import MessageSent as Sent
 from controller.v2g import evcc_din_requests as requests
 from controller.v2g import v2gtp
 from controller.v2g.evcc_din_answers import is_wish, minimum_voltage_v, status_name, why_refused
@@ -71,6 +72,8 @@ PRE_CHARGE_TOLERANCE_V = 20.0  # IEC 61851-23 and DIN 70121: close below this di
 SAFE_VOLTAGE_V = 60.0  # IEC 61851-23: touchable
 PROTOCOL = "din"
 
+_received = lru_cache(maxsize=64)(MessageReceived)
+_sent = lru_cache(maxsize=64)(MessageSent)  # most messages are told again and again
 _NEEDS_PILOT = frozenset({*BEFORE_CURRENT, S.POWER_ON, S.CHARGE, S.POWER_OFF})
 _GIVEN_UP = (S.ABORTING, S.SESSION_STOP)
 _FORGIVING = frozenset({S.POWER_OFF, S.WELDING, S.SESSION_STOP})
@@ -140,7 +143,7 @@ class DinEvcc(EvccParts):
             return self.drain()
         res = message.body
         name = "an empty message" if res is None else type(res).__name__
-        self.out.append(Received(name, PROTOCOL))
+        self.out.append(_received(name, PROTOCOL))
         trigger = TRIGGERS.get(type(res)) if res is not None else None
         if self.state in _GIVEN_UP and trigger != "session_stop_res":
             return self.drain()  # the answer to what was asked before we gave up
@@ -342,7 +345,7 @@ class DinEvcc(EvccParts):
         message = din.Message(session_id=self.session.session_id, body=request)
         payload = din.encode(message, canonical=False)  # codecs in C want empty values so
         self.out.append(SendData(v2gtp.encode(v2gtp.EXI, payload)))
-        self.out.append(Sent(type(request).__name__, PROTOCOL))
+        self.out.append(_sent(type(request).__name__, PROTOCOL))
         self.session.deadlines.cancel("ask")
         self.session.deadlines.arm("answer", self.now + timeout_s)
 

@@ -20,6 +20,7 @@ Three ways out, all of which end with power off and a latched reason:
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from controller.errors import ExiError
@@ -29,6 +30,8 @@ from controller.signals import (
     CableCheckState,
     CloseConnection,
     ContactorRequest,
+    MessageReceived,
+    MessageSent,
     Output,
     OutputRequest,
     PeerMisbehaved,
@@ -40,8 +43,6 @@ from controller.signals import (
     V2gEnded,
     V2gPhaseChanged,
 )
-from controller.signals import MessageReceived as Received
-from controller.signals import MessageSent as Sent
 from controller.v2g import secc_din_handlers as handlers
 from controller.v2g import v2gtp
 from controller.v2g.messages import din
@@ -87,6 +88,8 @@ HANDLERS: dict[type[din.BodyElement], tuple[str, _Handler | None]] = {
 NO_SESSION = b"\x00" * 8  # in the header before a session is open
 RESIDUAL_CURRENT_A = 1.0  # IEC 61851-23: below this the supply may be disconnected
 PROTOCOL = "din"
+_received = lru_cache(maxsize=64)(MessageReceived)
+_sent = lru_cache(maxsize=256)(MessageSent)  # most messages are told again and again
 # Members of an enum take time to find; these are read with every message.
 _SILENT = (S.IDLE, S.EMPTYING, S.ENDED)
 _SETUP = S.SESSION_SETUP
@@ -161,7 +164,7 @@ class DinSecc(TableMachine):
             what = "an empty message" if req is None else type(req).__name__
             self.fail(f"vehicle sent {what}, which is no request", now)
             return [PeerMisbehaved(f"{what} from the vehicle", "DIN 70121"), *self.drain()]
-        self.out.append(Received(type(req).__name__, PROTOCOL))
+        self.out.append(_received(type(req).__name__, PROTOCOL))
         self._receive(req, message.session_id)
         return self.drain()
 
@@ -233,7 +236,7 @@ class DinSecc(TableMachine):
         message = din.Message(session_id=self.session.session_id or NO_SESSION, body=response)
         payload = din.encode(message, canonical=False)  # codecs in C want empty values so
         self.out.append(SendData(v2gtp.encode(v2gtp.EXI, payload)))
-        self.out.append(Sent(type(response).__name__, PROTOCOL, _CODES[code]))
+        self.out.append(_sent(type(response).__name__, PROTOCOL, _CODES[code]))
 
     def _note_start(self, trigger: str) -> None:
         """Note when a phase of several messages began: its time runs from the first request."""
