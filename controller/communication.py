@@ -14,6 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from controller.cp.wake import WakeUp
+from controller.own_code import own_code
 from controller.plc.modem import Modem
 from controller.router import Router
 from controller.signals import (
@@ -236,6 +237,7 @@ class Communication:
         return out
 
 
+@own_code
 class EvseCommunication(Communication):
     """The charger's: for DC with a V2G session, for AC without (the file says which)."""
 
@@ -292,6 +294,7 @@ class EvseCommunication(Communication):
             )
 
 
+@own_code
 class PevCommunication(Communication):
     """The vehicle's."""
 

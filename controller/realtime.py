@@ -16,6 +16,7 @@ from math import inf
 
 from controller.interlock import Interlock, Snapshot
 from controller.interlock_rules import InterlockConfig
+from controller.own_code import own_code
 from controller.power.contactors import ContactorsConfig, Side
 from controller.power.limits import bench_envelope
 from controller.power.stage import PowerStage
@@ -53,6 +54,7 @@ WITHOUT_VEHICLE = (Phase.IDLE, Phase.CONNECTED)
 UNPOWERED = (StageState.OFF, StageState.ABORTED)
 
 
+@own_code
 class EvseRealtime(ChargerRealtime):
     """The DC charger's."""
 

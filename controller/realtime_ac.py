@@ -28,6 +28,7 @@ from controller.cp.current import LOWEST_A, current_of_duty_a, duty_of_current_a
 from controller.cp.sequences import AC_SEQUENCES
 from controller.interlock_ac import AcInterlock, AcSnapshot
 from controller.interlock_rules import InterlockConfig
+from controller.own_code import own_code
 from controller.power.contactors import MAINS_RECLOSE_S, ContactorsConfig, Side
 from controller.realtime import EvseRealtime
 from controller.realtime_base import HEARTBEAT_TIMEOUT_S, ChargerRealtime
@@ -68,6 +69,7 @@ LIMITS = ("charger", "installation", "cable", "request")
 """What may hold an offer where it is."""
 
 
+@own_code
 class AcRealtime(ChargerRealtime):
     """The AC charger's."""
 

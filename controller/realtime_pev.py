@@ -18,6 +18,7 @@ from controller.interlock_rules import InterlockConfig, is_stale
 from controller.interlock_test_pev import VehicleInterlockTest
 from controller.interlock_vehicle import VehicleInterlock, VehicleSnapshot
 from controller.onboard import Onboard
+from controller.own_code import own_code
 from controller.power.contactors import ContactorsConfig, Side
 from controller.power.contactors import S as ContactorState
 from controller.realtime_base import AGE_STEP_S, HEARTBEAT_TIMEOUT_S, REPORT_S, Realtime
@@ -49,6 +50,7 @@ VEHICLE_GRACE_S = 0.015
 sees state B within 10 ms and switches off; so the contacts part with less current, or none."""
 
 
+@own_code
 class PevRealtime(Realtime):
     """The vehicle's."""
 

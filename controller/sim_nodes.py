@@ -17,6 +17,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from controller.loop import Core, Node, Record
+from controller.own_code import own, own_code
 from controller.signals import EvseInputs, Heartbeat, PevInputs
 
 if TYPE_CHECKING:
@@ -36,9 +37,6 @@ FRESH_S = 0.04
 """Inputs older than this are read anew before anything is decided; a real period is 5 ms."""
 BEAT_S = 0.05
 """Heartbeats in virtual time, where nothing is ever late: one within the 60 ms of the interlock."""
-
-_feed = Node.feed
-"""Called with every event, and cheaper so than through `super()`."""
 
 
 class Frames:
@@ -67,7 +65,7 @@ class Frames:
         node, item = self._node, self._inputs(now)
         core = node.core
         node.beats.tell(now)
-        _feed(node, core.receive, item, now)
+        node.take(core.receive, item, now)
         if core.settled and not self._moves(item):
             # The next of the common instants: what one side has worked out serves the other.
             self.deadline = (int(now / RESTING_PERIOD_S + 1e-6) + 1) * RESTING_PERIOD_S
@@ -90,6 +88,7 @@ class Frames:
         self.deadline = min(self.deadline, now + self._period_s)
 
 
+@own_code
 class SampledNode(Node):
     """A realtime node that decides on fresh inputs, as its own period would bring them.
 
@@ -101,6 +100,8 @@ class SampledNode(Node):
     core: ChargerCore | PevRealtime
     frames: Frames
     beats: Beats
+    take = own(Node.feed)
+    """Give one input to the core, whatever it is; cheaper than `super().feed`."""
 
     def feed(self, receive: Callable[..., list[Output]], item: object, now: float) -> list[Output]:
         """Give one input to the core."""
@@ -110,7 +111,7 @@ class SampledNode(Node):
             self.beats.tell(now)
             if now - self.frames.at > FRESH_S:
                 self.frames.fire(now)
-        return _feed(self, receive, item, now)
+        return self.take(receive, item, now)
 
     def fire(self, now: float) -> list[Output]:
         """Let the core act on its deadlines, unless a fresh look has moved them."""
@@ -122,11 +123,14 @@ class SampledNode(Node):
         return super().fire(now)
 
 
+@own_code
 class HangingNode(Node):
     """A node that can hang as a process does: no deadline wakes it, what arrives waits for it."""
 
     core: Communication
     beats: Beats
+    take = own(Node.feed)
+    """Give one input to the core, whether it hangs or not."""
 
     def __init__(
         self,
@@ -148,7 +152,7 @@ class HangingNode(Node):
             self._waiting.append((receive, item))
             return []
         self._awake(now)
-        return _feed(self, receive, item, now)
+        return self.take(receive, item, now)
 
     def fire(self, now: float) -> list[Output]:
         """Let the core act; one that hangs looks again a little later."""
@@ -164,7 +168,7 @@ class HangingNode(Node):
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             for receive, item in waiting:
-                _feed(self, receive, item, now)
+                self.take(receive, item, now)
 
 
 class Beats:

@@ -22,9 +22,9 @@ def test_silence_is_noticed_60_ms_after_the_last_beat(side: str, pause_s: float)
 
     _, _, times = strike(act)
     noticed_at = times.coils_at["evse"] if side == "evse" else times.s2_at
-    assert noticed_at == pytest.approx(
-        times.heartbeat_at[side] + HEARTBEAT_TIMEOUT_S + AGE_STEP_S, abs=1e-9
-    )
+    assert noticed_at is not None
+    silent_s = noticed_at - times.heartbeat_at[side]  # a frame may look before the deadline is due
+    assert HEARTBEAT_TIMEOUT_S < silent_s <= HEARTBEAT_TIMEOUT_S + AGE_STEP_S + 1e-9
     assert pause_s - BEAT_S <= times.heartbeat_at[side] <= pause_s
 
 
