@@ -255,6 +255,7 @@ class RunningSite:
 
     def _look_after(self, wall: float) -> None:
         """Once a second: kill what has said nothing for too long (but not what only waits)."""
+        self.view.look()
         for child in self.children.values():
             child.silent_s += 1
             hung = child.waiting_for or self.scene.speed is None

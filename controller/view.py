@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -75,6 +76,9 @@ class View(Protocol):
 
     def say(self, line: str) -> None:
         """Print one line of text that is not a record."""
+
+    def look(self) -> None:
+        """Notice that nobody reads any more, also while there is nothing to show."""
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -235,6 +239,15 @@ class PlainView:
             self.lost = True
             discard(self._stream)
 
+    def look(self) -> None:
+        """Notice a closed pipe: while a car charges minutes pass without a line."""
+        with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor
+            poll = select.poll()
+            poll.register(self._stream.fileno(), 0)
+            if poll.poll(0) and not self.lost:
+                self.lost = True
+                discard(self._stream)
+
     def close(self) -> None:
         """Nothing to restore."""
 
@@ -294,6 +307,9 @@ class LiveView:
             self._console.print(line, markup=False, highlight=False)
         except OSError:
             self.lost = True
+
+    def look(self) -> None:
+        """Nothing to do: it writes all the time."""
 
     def close(self) -> None:
         """Draw once more and stop."""

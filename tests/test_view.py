@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 from typing import Any
 
 import pytest
@@ -191,6 +192,26 @@ def test_a_reader_that_is_gone_is_noted_not_raised() -> None:
 
 
 # --- live ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_closed_pipe_is_noticed_without_a_line(gone: bool) -> None:
+    here, there = os.pipe()
+    with os.fdopen(there, "w") as stream:
+        view = PlainView(stream)
+        if gone:
+            os.close(here)
+        view.look()
+        view.look()
+        assert view.lost is gone
+    if not gone:
+        os.close(here)
+
+
+def test_what_is_no_file_is_never_lost() -> None:
+    view = PlainView(io.StringIO())
+    view.look()
+    assert not view.lost
 
 
 def live(*records: tuple[str, str, Output]) -> str:
