@@ -9,7 +9,7 @@ STAMP := $(VENV)/.ready
 
 help:
 	@echo "make run      charge a simulated car: the whole controller, live in this terminal"
-	@echo "make test     all tests, with the coverage of the cores"
+	@echo "make test     all tests, with the coverage of the cores; ARGS=tests/slac: a part"
 	@echo "make check    ruff, mypy --strict, import-linter, state-table lint"
 	@echo "make soak     an hour of real periods and a day of virtual time: memory must not grow"
 	@echo "make bench    figures: simulation speed, answer times, codec, start-up"
@@ -26,7 +26,7 @@ run: $(STAMP)
 	@$(BIN)/ccs-pilot sim $(ARGS)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest -q --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m tests $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff check .

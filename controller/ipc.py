@@ -154,20 +154,6 @@ def claim(path: str) -> int:
     return lock
 
 
-def claim_name(name: str) -> socket.socket | None:
-    """Take a name of which there can be one on this machine; None: another process has it.
-
-    The kernel lets go of it when the process ends, however that happens.
-    """
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    try:
-        sock.bind(f"\0ccs-pilot {name}")
-    except OSError:
-        sock.close()
-        return None
-    return sock
-
-
 def listen(path: str) -> socket.socket:
     """Wait for the other process at a path of the file system (mode 0660). Raises PortError.
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import argparse
 import signal
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller import board as boards
-from controller import ipc
 from controller.config import CarConfig, ChargerConfig, load
 from controller.driver_guard import Guard
 from controller.driver_journal import WARNING, Journal
 from controller.driver_notify import Notifier
 from controller.driver_watchdog import Watchdog
-from controller.errors import ConfigError, PortError
+from controller.errors import ConfigError
 from controller.ipc_door import Door
 from controller.loop import MonotonicClock, PreciseClock, become_realtime, wait_readable
-from controller.pigpio_link import resolve
 from controller.port import LastWish, Wakes, Wishes
 from controller.realtime_ac import ChargerCore, charger_realtime
 from controller.realtime_pev import PevRealtime, vehicle_realtime
@@ -27,7 +24,7 @@ from controller.service_realtime import RealtimeService
 from controller.signals import REQUESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from controller.port import Hardware
 
@@ -119,32 +116,7 @@ def run_realtime(args: argparse.Namespace) -> int:
     from controller.hardware import open_hardware
 
     side, config = side_of(args)
-    with claimed_outputs(side, config):
-        return serve_realtime(side, config, open_hardware)
-
-
-@contextmanager
-def claimed_outputs(side: str, config: ChargerConfig | CarConfig) -> Iterator[None]:
-    """Hold the output pins for this process alone: another file may name them, too.
-
-    The pigpio daemon and the kernel's PWM take commands from anybody. Raises ControllerError.
-    """
-    hardware = config.hardware
-    board = boards.load(Path(hardware.board) if hardware.board else None)
-    pins = (board.evse if side == "evse" else board.pev).pins
-    where = str(resolve(hardware.pigpiod)[0][1]) if hardware.gpio == "pigpio" else "kernel"
-    with ExitStack() as stack:
-        for name, pin in pins.items():
-            if pin.direction != "out":
-                continue
-            claim = ipc.claim_name(f"{where} GPIO {pin.gpio}")
-            if claim is None:
-                raise PortError(
-                    f"GPIO {pin.gpio} ({name}): another realtime process drives it: end that one, "
-                    "or name another pin map ([hardware] board)"
-                )
-            stack.callback(claim.close)
-        yield
+    return serve_realtime(side, config, open_hardware)
 
 
 def serve_realtime(

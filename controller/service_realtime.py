@@ -239,9 +239,6 @@ class RealtimeService:
         peer = "without" if self._door.channel is None else "with"
         closed = "CLOSED" if self.core.contactors.is_commanded else "open"
         text = f"contactors {closed}, {peer} communication, {self.loop.skipped} periods skipped"
-        tested = self.core.interlock_test.result
-        if tested is not None and not tested.ok:  # bench mode, first of all
-            text = f"{tested.detail.partition(',')[0]}; {text}"
         return f"{text}, latest {late:.1f} ms{'; ' * bool(self._problem)}{self._problem}"
 
     def _tell_backlog(self) -> None:

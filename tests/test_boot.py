@@ -124,9 +124,3 @@ def test_the_page_names_every_file() -> None:
 def test_the_guard_of_the_pilot_is_not_killed_with_what_it_guards() -> None:
     """A watchdog's SIGKILL goes to the whole group otherwise."""
     assert one(REALTIME, "KillMode") == "mixed"
-
-
-def test_the_watchdogs_rule_is_for_the_group_of_the_hard_timed_half() -> None:
-    rule = (BOOT / "60-ccs-watchdog.rules").read_text("utf-8")
-    assert f'GROUP="{one(REALTIME, "Group")}"' in rule
-    assert 'KERNEL=="watchdog0"' in rule

@@ -17,7 +17,6 @@ from controller import loop, service
 from controller import main as cli
 from controller.config import CarConfig, ChargerConfig, parse
 from controller.errors import ConfigError, PortError
-from controller.loop import pause
 from controller.realtime import EvseRealtime
 from controller.realtime_pev import PevRealtime
 from controller.site_link import free_udp_port
@@ -114,39 +113,6 @@ def test_missing_hardware_is_told_and_leaves_no_socket(tmp_path: Path) -> None:
     with pytest.raises(PortError, match="no hardware here"):
         service.serve_realtime("evse", charger(f'[realtime]\nsocket = "{path}"\n'), no_hardware)
     assert not path.exists()
-
-
-def hardware_file(port: int, more: str = "") -> str:
-    return f'[hardware]\npigpiod = "127.0.0.1:{port}"\n{more}'
-
-
-def test_two_files_cannot_drive_the_same_pins() -> None:
-    """The daemon takes commands from anybody; each process would undo what the other drives."""
-    one = charger(hardware_file(54321))
-    with service.claimed_outputs("evse", one):
-        with (
-            pytest.raises(PortError, match=r"GPIO \d+ \(.*another realtime process drives it"),
-            service.claimed_outputs("evse", one),
-        ):
-            pass
-        with service.claimed_outputs("evse", charger(hardware_file(54322))):
-            pass  # another daemon, other pins
-        with (
-            pytest.raises(PortError, match="another realtime process"),
-            service.claimed_outputs("pev", parse(CarConfig, hardware_file(54321), "car")),
-        ):
-            pass
-    with service.claimed_outputs("evse", one):
-        pass
-
-
-def test_pins_of_the_kernel_are_claimed_apart_from_a_daemons() -> None:
-    kernel = charger(hardware_file(54321, 'gpio = "lgpio"\npilot = "kernel-pwm"\n'))
-    with (
-        service.claimed_outputs("evse", kernel),
-        service.claimed_outputs("evse", charger(hardware_file(54321))),
-    ):
-        pass
 
 
 # --- what is asked of the kernel -----------------------------------------------------------------
@@ -306,39 +272,3 @@ def test_a_second_realtime_process_ends_with_a_line(
     second.process.wait(30.0)
     assert second.process.returncode != 0
     assert first.process.poll() is None
-
-
-TAKES_A_FILE = """\
-import fcntl, sys
-fcntl.ioctl = lambda *args: 0  # a file has no time-out to set
-from tests.pair.realtime import main
-sys.exit(main())
-"""
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_the_machines_watchdog_is_fed_and_given_back_at_an_orderly_end_only(
-    tmp_path: Path, start: Callable[[list[str], str], Process], number: signal.Signals
-) -> None:
-    device = tmp_path / "watchdog"
-    device.write_bytes(b"")
-    words = [sys.executable, "-c", TAKES_A_FILE, *realtime(tmp_path)[3:]]
-    process = start(words, f'watchdog = "{device}"\n')  # the last section is [realtime]
-    deadline = time.monotonic() + 60.0
-    while len(device.read_bytes()) < 2:
-        assert process.process.poll() is None
-        assert time.monotonic() < deadline
-        pause(0.02)
-    process.end(number)
-    written = device.read_bytes()
-    assert written.rstrip(b"V").strip(b"\0") == b""
-    assert written.endswith(b"V") is (number == signal.SIGTERM)
-
-
-def test_a_watchdog_that_cannot_be_had_is_one_line(
-    tmp_path: Path, start: Callable[[list[str], str], Process]
-) -> None:
-    process = start(realtime(tmp_path), 'watchdog = "/dev/null"\n')
-    process.until("/dev/null: no time-out of 10 s")
-    process.process.wait(60.0)
-    assert process.process.returncode == 1

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
 """For what a machine does in a second."""
-HEAR_OUT_S = 1.5
-"""A process that was not given a CPU says how late it was when it has one again."""
 LOOK_STEPS = 15
 """Logs are read every so many steps of the plant."""
 SESSION_S = 12.0
@@ -357,12 +355,6 @@ class Rig:
             for turned_ms, own_ms in re.findall(r"turned (\d+) ms late, after (\d+) ms", said):
                 late_ms += [float(turned_ms)] if int(own_ms) < int(turned_ms) / 2 else []
         return max([late_ms[0], *(ms for ms in late_ms if ms < 1000.0)]) / 1e3
-
-    def heard_out_s(self, marks: dict[str, int]) -> float:
-        """Return the same, after a moment for processes that did not even get to say so."""
-        with contextlib.suppress(AssertionError):
-            self.go_on(HEAR_OUT_S)
-        return self.stalled_s(marks)
 
     def is_busy(self) -> bool:
         """Say that this is no step for reading files: the plant must not wait for long ones."""

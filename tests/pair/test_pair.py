@@ -127,34 +127,3 @@ def test_all_kinds_of_faults_are_played() -> None:
     assert {(fault, Phase.CHARGE) for fault in FAULTS} <= played
     assert {phase for *_, phase in played} >= set(rounds.REAL_PHASES)
     assert ("clock",) in played
-
-
-def test_a_process_that_was_starved_is_heard_out_before_a_round_is_judged(tmp_path: Path) -> None:
-    """It cannot say how late it was before it has a CPU again."""
-    from tests.pair.rig import TooLateError
-    from tests.pair.worker import Table
-
-    said: list[str] = []
-
-    class Starved:
-        class plant:  # noqa: N801
-            worst_late_s = 0.0
-
-        def marks(self) -> dict[str, int]:
-            return {}
-
-        def heard_out_s(self, marks: dict[str, int]) -> float:
-            said.append("the loop turned 80 ms late")
-            return 0.08
-
-        def close(self) -> None:
-            said.append("closed")
-
-    def fail(rig: object) -> Outcome:
-        raise TooLateError("the session failed before charge")
-
-    table = Table(tmp_path, scripted=True)
-    table.rig = Starved()  # type: ignore[assignment]
-    outcome = table._try(fail)
-    assert outcome.is_void
-    assert said == ["the loop turned 80 ms late", "closed"]

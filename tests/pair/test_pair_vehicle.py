@@ -80,7 +80,6 @@ def play(folder: Path, victim: str, action: signal.Signals, bound_s: float) -> t
             rig.wait(lambda: is_idle(rig), "the end of the next one")
         except TooLateError as error:
             wrong = [str(error)]
-            rig.heard_out_s({})
         if victim == "car-realtime" and "the realtime process" not in rig.said("car-communication"):
             wrong.append("its end is not told")
         return "; ".join(wrong), rig.stalled_s({})

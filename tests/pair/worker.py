@@ -84,7 +84,7 @@ class Table:
             outcome.stalled_s = rig.stalled_s(marks)
         except (AssertionError, ControllerError) as error:  # TooLateError among them
             outcome = rounds.Outcome("?", "?", wrong=[str(error)])
-            outcome.stalled_s = 1.0 if self.rig is None else self.rig.heard_out_s(marks)
+            outcome.stalled_s = 1.0 if self.rig is None else self.rig.stalled_s(marks)
             self.close()
         return outcome
 

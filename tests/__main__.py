@@ -1,0 +1,80 @@
+"""All tests, as `make test` runs them: `python -m tests [what pytest takes]`.
+
+Two halves, one after the other. `beside`: what is computed or happens in virtual time, a process on
+each core. `alone`: real processes and signals at their real times, in turn, with nothing beside
+them (which those are: `ALONE` in tests/conftest.py). The coverage of both is printed once at the
+end; the exit status is the worse one. Plain `pytest` runs the same tests in one process.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import coverage
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HALVES = ("beside", "alone")
+NOTHING = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def main(words: list[str]) -> int:
+    """Run both halves; returns the exit status."""
+    measured = "--no-cov" not in words
+    with tempfile.TemporaryDirectory(prefix="ccs-tests-") as folder:
+        codes = [run(half, words, Path(folder), measured=measured) for half in HALVES[:1]]
+        if not (codes[0] == pytest.ExitCode.INTERRUPTED or (codes[0] and stops_at_first(words))):
+            codes.append(run(HALVES[1], words, Path(folder), measured=measured))
+        if measured and not is_broken(codes):
+            report(Path(folder))
+    return worst(codes)
+
+
+def run(half: str, words: list[str], folder: Path, *, measured: bool) -> int:
+    """One half by a pytest of its own; returns its exit status."""
+    command = [sys.executable, "-m", "pytest", "-q", "--half", half]
+    cores = len(os.sched_getaffinity(0))
+    if half == "beside" and cores > 1:
+        command += ["-n", str(cores), "--dist", "worksteal"]
+    if measured:
+        command += ["--cov", "--cov-report="]
+    env = os.environ | {"COVERAGE_FILE": str(folder / f"{half}.coverage")}
+    process = subprocess.Popen([*command, *words], cwd=ROOT, env=env)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # the shell has told them both
+            continue
+
+
+def stops_at_first(words: list[str]) -> bool:
+    return any(word in ("-x", "--exitfirst") or word.startswith("--maxfail") for word in words)
+
+
+def is_broken(codes: list[int]) -> bool:
+    """Whether pytest itself could not go on: an interrupt, wrong arguments."""
+    return not set(codes) <= {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, NOTHING}
+
+
+def worst(codes: list[int]) -> int:
+    """Nothing to run in one half is fine, if there is something in the other."""
+    ran = [code for code in codes if code != NOTHING]
+    return max(ran, key=abs) if ran else NOTHING
+
+
+def report(folder: Path) -> None:
+    """Print the coverage of both halves."""
+    found = [str(path) for path in folder.glob("*.coverage")]
+    if not found:
+        return
+    both = coverage.Coverage(data_file=str(folder / "both"))
+    both.combine(found)
+    both.report(skip_covered=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
