@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import time as machine_time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -33,19 +32,20 @@ MAINS_CURRENT = 4
 
 
 class TestTime:
-    """`hardware.Time` of a test; a pause gives the daemon's thread a moment of real time."""
+    """`hardware.Time` of a test; in a pause the daemon's thread does what it was asked to do."""
 
     __test__ = False
 
-    def __init__(self) -> None:
+    def __init__(self, daemon: FakePigpiod) -> None:
         self.at = 1000.0
+        self._daemon = daemon
 
     def now(self) -> float:
         return self.at
 
     def pause(self, seconds: float) -> None:
         self.at += seconds
-        machine_time.sleep(0.0005)  # noqa: TID251 - the daemon runs in another thread
+        self._daemon.keep_up()
 
 
 class ChargerRig:
@@ -53,7 +53,7 @@ class ChargerRig:
 
     def __init__(self, daemon: FakePigpiod) -> None:
         self.daemon = daemon
-        self.time = TestTime()
+        self.time = TestTime(daemon)
         self.circuit = PilotCircuit()
         self.board = boards.load()
         self.pp_ohm = 220.0
@@ -126,6 +126,7 @@ class ChargerRig:
 
     def period(self, hardware: EvseHardware) -> EvseInputs:
         """One period as the service runs it."""
+        self.daemon.keep_up()
         self.time.at += PERIOD_S / 2
         hardware.mid_period(self.time.at)
         self.time.at += PERIOD_S / 2

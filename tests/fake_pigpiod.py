@@ -14,7 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from controller.pigpio_link import PigpioLink
+from controller.pigpio_link import PigpioLink, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +24,7 @@ REPLY = struct.Struct("<3Ii")
 MODES, MODEG, PUD, READ, WRITE, BR1, TICK, PFG = 0, 1, 2, 3, 4, 10, 16, 23
 I2CO, I2CC, I2CRW, I2CWW, SPIO, SPIC, SPIX, GDC, HP = 54, 55, 63, 64, 71, 72, 75, 83, 86
 PWM_PINS = (12, 13, 18, 19)
+SETTLE_S = 60.0
 
 
 class I2cPart(Protocol):
@@ -63,6 +64,7 @@ class FakePigpiod:
         self.links: list[PigpioLink] = []
         self._thread: threading.Thread | None = None
         self._wake: tuple[socket.socket, socket.socket] | None = None
+        self._settled = threading.Event()
 
     def start(self) -> None:
         listener = socket.create_server(("127.0.0.1", self.port))
@@ -80,6 +82,23 @@ class FakePigpiod:
         self._thread = None
         self.handles.clear()
 
+    def settle(self) -> None:
+        """Return when it has served (if it lives) all that was sent to it before."""
+        if self._thread is None or self._wake is None:
+            return
+        self._settled.clear()
+        self._wake[0].send(b"s")
+        assert self._settled.wait(SETTLE_S), "the daemon's thread is stuck"
+
+    def keep_up(self) -> None:
+        """Let no time of a test pass between a link's question and the answer.
+
+        A link counts periods until it gives up; here they cost nothing, and the thread that is to
+        answer may wait for a processor meanwhile.
+        """
+        if any(link.state not in (State.DOWN, State.UP) for link in self.links):
+            self.settle()
+
     def level(self, gpio: int, level: int) -> None:
         """What the outside does to a pin."""
         self.levels[gpio] = level
@@ -88,16 +107,20 @@ class FakePigpiod:
         assert self._wake is not None
         clients: dict[socket.socket, bytes] = {}
         waiting: list[tuple[socket.socket, bytes]] = []
+        is_asked = False
         while True:
-            timeout = 0.005 if waiting else None
+            timeout = 0.0 if is_asked else 0.005 if waiting else None
             ready, _, _ = select.select([listener, self._wake[1], *clients], [], [], timeout)
-            if self._wake[1] in ready:
+            if self._wake[1] in ready and self._wake[1].recv(1) == b"x":
                 break
+            if is_asked and not ready:
+                self._settled.set()
+            is_asked = bool(ready) and (is_asked or self._wake[1] in ready)
             if listener in ready:
                 clients[listener.accept()[0]] = b""
                 self.connections += 1
             for client in [c for c in ready if c in clients]:
-                data = client.recv(4096)
+                data = self._read(client)
                 if not data:
                     client.close()
                     del clients[client]
@@ -111,6 +134,13 @@ class FakePigpiod:
                 waiting.clear()
         for sock in (listener, *clients, *self._wake):
             sock.close()
+
+    @staticmethod
+    def _read(client: socket.socket) -> bytes:
+        try:
+            return client.recv(4096)
+        except ConnectionResetError:  # it left without reading our answer
+            return b""
 
     def _requests(
         self, clients: dict[socket.socket, bytes], client: socket.socket

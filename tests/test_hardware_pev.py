@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import socket
+import threading
 from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ from controller.signals import (
     SetS2,
     SetWatchdog,
 )
+from tests.fake_pigpiod import TICK, FakePigpiod
 from tests.vehicle_rig import VehicleRig, vehicle_rig
 
 if TYPE_CHECKING:
@@ -257,6 +259,26 @@ def test_a_daemon_that_dies_makes_everything_old_and_the_chain_open(rig: Vehicle
     made.make_safe()
     rig.daemon.start()
     rig.run(made, 200)
+    assert "pigpio" not in made.problem()
+
+
+def test_a_daemon_that_waits_for_a_processor_is_found_again(
+    rig: VehicleRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a busy machine: its answers take real time, in which no period of the test passes."""
+    made = rig.open()
+    rig.daemon.stop()
+    rig.run(made, 5)
+    answer = FakePigpiod._run
+
+    def later(self: FakePigpiod, command: int, p1: int, p2: int, extension: bytes) -> int | bytes:
+        if command == TICK:  # the question whether it lives
+            threading.Event().wait(0.05)
+        return answer(self, command, p1, p2, extension)
+
+    monkeypatch.setattr(FakePigpiod, "_run", later)
+    rig.daemon.start()
+    rig.run(made, 100)
     assert "pigpio" not in made.problem()
 
 

@@ -38,7 +38,7 @@ class VehicleRig:
     def __init__(self, daemon: FakePigpiod) -> None:
         self.daemon = daemon
         self.gpiod = FakeGpiod()
-        self.time = TestTime()
+        self.time = TestTime(daemon)
         self.board = boards.load()
         self.circuit = PilotCircuit()
         self.plug_ohm = OPEN_OHM
@@ -106,6 +106,7 @@ class VehicleRig:
 
     def period(self, made: PevHardware) -> PevInputs:
         """One period as the service runs it."""
+        self.daemon.keep_up()
         self.time.at += PERIOD_S / 2
         made.mid_period(self.time.at)
         self.time.at += PERIOD_S / 2
