@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -48,6 +49,10 @@ UNMEASURED = pytest.StashKey[bool]()
 # A shell that starts a job in the background lets it ignore Ctrl-C, and so would every process that
 # a test starts: those tests send Ctrl-C, and mean it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# An example takes as long as a busy machine makes it take: hypothesis allows 0.2 s.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
