@@ -130,6 +130,8 @@ class Waves:
         outputs.before_hardware_pwm = self.stop
         self._steps: list[Step] = []
         self._length_us = 0
+        self._last = (0, 0, 0)
+        """Figures of what was added last; a waveform that is made, or cleared, leaves them."""
         self._highest = [0, 0, 0]
         self._waves: list[Wave] = []
         self._deleted: set[int] = set()
@@ -216,7 +218,8 @@ class Waves:
         if len(merged) >= PULSES:
             return Status.TOO_MANY_PULSES
         self._steps, self._length_us = merged, max(length_us, self._length_us)
-        self._highest = [max(pair) for pair in zip(self._highest, self._figures(), strict=True)]
+        self._last = self._figures()
+        self._highest = [max(pair) for pair in zip(self._highest, self._last, strict=True)]
         return len(merged)
 
     def _figures(self) -> tuple[int, int, int]:
@@ -225,7 +228,7 @@ class Waves:
 
     def _figure(self, which: int, kind: int, wrong: Status) -> int:
         if which == 0:
-            return self._figures()[kind]
+            return self._last[kind]
         if which == 1:
             return self._highest[kind]
         return (MICROS, PULSES, BLOCKS)[kind] if which == 2 else wrong

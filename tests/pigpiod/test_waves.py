@@ -105,9 +105,13 @@ def test_figures_of_waveforms(pi: Pi) -> None:
     assert pi.wave_get_max_cbs() == 25_016
     wave = pi.wave_create()
     assert wave == 0
-    assert pi.wave_get_pulses() == 0
+    # The original forgets them neither when it makes the waveform nor for a new one.
+    assert (pi.wave_get_micros(), pi.wave_get_pulses(), pi.wave_get_cbs()) == (300, 3, 6)
     assert pi.wave_send_once(wave) == 7
     pi.wave_add_new()
+    assert pi.wave_get_micros() == 300
+    pi.wave_add_generic([pigpio.pulse(PIN, 0, 10)])
+    assert pi.wave_get_micros() == 10
     assert pi.wave_delete(wave) == 0
 
 
