@@ -101,7 +101,7 @@ def test_it_leaves_steady_12_v_however_it_is_ended(
 ) -> None:
     """A closed terminal, or a supervisor, in the moment in which -12 V is driven."""
     loads = tmp_path / "loads.sh"
-    loads.write_text("#!/bin/sh\n[ $1 = open ] || exec sleep 20\n")
+    loads.write_text("#!/bin/sh\n[ $1 = open ] || exec sleep 20 >/dev/null 2>&1\n")
     loads.chmod(0o755)
     with running("--scene", "charger", "--site", str(tmp_path / "s")) as (_, port, _):
         charger = tmp_path / "charger.toml"
