@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from itertools import compress
 from math import inf
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -209,11 +210,11 @@ class Judge(Generic[Seen]):
     def _apply(self, seen: Seen, wrong: Sequence[bool]) -> tuple[bool, bool, list[str]]:
         close = energise = self._doubted = True
         reasons: list[str] = []
-        for index, rule in enumerate(self._rules):
-            if not wrong[index]:
-                self._since[index] = None
-                continue
-            if not self._counts(index, rule, seen.now):
+        before, self._since = self._since, self._never.copy()
+        for index, rule in compress(enumerate(self._rules), wrong):
+            since = before[index]
+            self._since[index] = since = seen.now if since is None else since
+            if not self._counts(rule, seen.now - since):
                 continue
             energise = False
             close = close and rule.severity is Severity.NO_ENERGY
@@ -223,13 +224,9 @@ class Judge(Generic[Seen]):
                 reasons.append(rule.reason)
         return close, energise, reasons
 
-    def _counts(self, index: int, rule: Rule[Seen], now: float) -> bool:
-        since = self._since[index]
-        if since is None:
-            since = self._since[index] = now
-        if rule.after_s == 0.0 or (not rule.latches and not self._granted):
-            return True
-        return now - since > rule.after_s
+    def _counts(self, rule: Rule[Seen], wrong_s: float) -> bool:
+        at_once = rule.after_s == 0.0 or (not rule.latches and not self._granted)
+        return at_once or wrong_s > rule.after_s
 
     def _latch(self, rule: Rule[Seen], seen: Seen) -> None:
         if rule.name not in self._faults:

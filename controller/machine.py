@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from transitions import Machine, State
 
+from controller.own_code import own_code
+
 if TYPE_CHECKING:
     from controller.signals import Output
 
@@ -77,6 +79,7 @@ class TableMachine:
     def __init_subclass__(cls) -> None:
         """Note the rows by state and trigger, for `fire`."""
         super().__init_subclass__()
+        own_code(cls)
         cls._rows = _by_state_and_trigger(getattr(cls, "TABLE", ()))
 
     def __init__(self) -> None:

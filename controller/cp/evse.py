@@ -83,6 +83,8 @@ class EvsePilot:
         """No communication process: not available (F)."""
         self._is_unheard = False
         """Communication is silent: what still comes from it is void."""
+        self.is_listening = True
+        """Neither of both: the communication process counts as alive."""
         self.sample: PilotSample | None = None
         self._ventilation = ventilation
         self._requested: DutyCycle = DUTY_STEADY_HIGH
@@ -192,29 +194,29 @@ class EvsePilot:
 
     def communication_silent(self, now: float) -> list[Output]:
         """Act on a silent communication process: what it wanted is void, what ran is over."""
-        self._requested, self._is_unheard = DUTY_STEADY_HIGH, True
+        self._requested = DUTY_STEADY_HIGH
+        self._note_listening(unheard=True, abandoned=self.is_abandoned)
         if self._was_digital and not self.held:
             self.held = SILENT
         return self._conclude(now)
 
     def listen(self) -> None:
         """Take wishes of the communication process, though it has not beaten yet."""
-        self._is_unheard = False
+        self._note_listening(unheard=False, abandoned=self.is_abandoned)
 
     def communication_heard(self, now: float) -> list[Output]:
         """Be available: the communication process beats."""
-        self._is_unheard = self.is_abandoned = False
+        self._note_listening(unheard=False, abandoned=False)
         return self._conclude(now)
 
     def communication_absent(self, now: float) -> list[Output]:
         """Take notice that there is no communication process any more."""
-        self.is_abandoned = True
+        self._note_listening(unheard=self._is_unheard, abandoned=True)
         return self._conclude(now)
 
-    @property
-    def is_listening(self) -> bool:
-        """Whether the communication process counts as alive."""
-        return not (self._is_unheard or self.is_abandoned)
+    def _note_listening(self, *, unheard: bool, abandoned: bool) -> None:
+        self._is_unheard, self.is_abandoned = unheard, abandoned
+        self.is_listening = not (unheard or abandoned)
 
     def report(self) -> list[Output]:
         """Return the present state once more, for someone who has just come; nothing if unknown."""

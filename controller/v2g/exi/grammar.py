@@ -13,7 +13,7 @@ import inspect
 import types
 import typing
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from functools import cached_property
 from operator import attrgetter
 
@@ -245,12 +245,11 @@ class Grammar:
         return self.types[cls]
 
     def _fill(self, made: ComplexType, cls: type[Declared]) -> None:
-        hints = typing.get_type_hints(cls)
         named: dict[str, list[tuple[Slot, Spec, bool]]] = {}
         for field in fields(cls):
             spec: Spec = field.metadata["exi"]
             kind = "element" if spec.kind == "text" else spec.kind
-            slot = self._slot(cls, field.name, hints[field.name], spec)
+            slot = self._slot(cls, field.name, _hint(cls, field), spec)
             named.setdefault(kind, []).append((slot, spec, field.default is None))
         attributes = sorted(named.get("attribute", []), key=lambda item: item[0].name)
         content = named.get("element", [])
@@ -343,6 +342,13 @@ def slots_in(row: Row) -> Iterator[Slot]:
         elif isinstance(particle.of, tuple):
             for option in particle.of:
                 yield from slots_in(option)
+
+
+def _hint(cls: type[Declared], field: Field[typing.Any]) -> typing.Any:  # noqa: ANN401 - a type, or a form of one
+    """Return the type that a field is declared with."""
+    if isinstance(field.type, str):  # a forward reference, or a module with late annotations
+        return typing.get_type_hints(cls)[field.name]
+    return field.type
 
 
 def _particle(slot: Slot, spec: Spec, is_optional: bool) -> Particle:
