@@ -118,13 +118,21 @@ def fit(points: Sequence[Point], converter: str, made: str) -> Calibration:
         )
     high = _line([point.high_v for point in points], actual)
     low = _line([point.low_v for point in points], actual)
-    residual_v = max(
-        max(abs(high.apply(p.high_v) - p.actual_v), abs(low.apply(p.low_v) - p.actual_v))
-        for p in points
-    )
+    residual_v = _residual_v(high, low, points)
     found = Calibration(high, low, converter, made, residual_v, tuple(points))
     _check(found, "calibration")
     return found
+
+
+def _residual_v(high: Correction, low: Correction, points: Sequence[Point]) -> float:
+    """Return the largest deviation of a point from the lines; 0 without points."""
+    return max(
+        (
+            max(abs(high.apply(p.high_v) - p.actual_v), abs(low.apply(p.low_v) - p.actual_v))
+            for p in points
+        ),
+        default=0.0,
+    )
 
 
 def _line(measured: Sequence[float], actual: Sequence[float]) -> Correction:
@@ -208,6 +216,12 @@ def parse(source: str, name: str) -> Calibration:
         tuple(_point(point, f"{name}: point {n + 1}") for n, point in enumerate(points)),
     )
     _check(found, name)
+    beside_v = _residual_v(found.high, found.low, found.points)
+    if not beside_v <= LARGEST_RESIDUAL_V:
+        raise ConfigError(
+            f"{name}: its points lie up to {beside_v:.2f} V beside its own line: was it changed by "
+            f"hand?{_ADVICE}"
+        )
     return found
 
 

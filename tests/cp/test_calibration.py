@@ -148,6 +148,16 @@ def test_a_damaged_file_is_refused_in_one_line_with_what_to_do(
     assert "\n" not in text
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("gain = 1.010000", "gain = 1.090000"), ("actual_v = 12.0000", "actual_v = 11.0000")],
+)
+def test_a_file_that_was_changed_by_hand_is_refused(before: str, after: str) -> None:
+    assert before in GOOD
+    with pytest.raises(ConfigError, match=r"beside its own line.*ccs-pilot calibrate"):
+        parse(GOOD.replace(before, after, 1), "file")
+
+
 def test_parts_of_the_wrong_kind_are_refused() -> None:
     for source in ("cp_high = 1", "point = 1"):
         with pytest.raises(ConfigError):
