@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 SAFE_S = 0.1
 WATCHED_S = 0.065
 """20 ms from the last edge, contacts 20 ms, and the plant looks every 2 ms; the rest is room."""
-STALL_S = 0.008
-"""The plant was this late: the machine stood still, and this round proves nothing."""
+STALL_S = 0.006
+"""The plant or a process was this late: if something was wrong, the round proves nothing."""
 SETTLE_S = 0.7
 """Until the pilot must show it: the oscillator is kept for 0.5 s where nothing was closed."""
 NOTICED_S = 1.4
