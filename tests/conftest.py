@@ -22,6 +22,7 @@ ALONE = (
     "pigpiod/test_calibrate_on_it.py",
     "pigpiod/test_charger_on_it.py",
     "pigpiod/test_daemon_lost.py",
+    "pigpiod/test_guard_on_it.py",
     "pigpiod/test_tool.py",
     "pigpiod/test_vehicle_on_it.py",
     "test_bench_mode.py",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Pi = Any
 """A connected `pigpio.pi`, or something of gpiozero: they have no types."""
-WAIT_S = 20.0
+WAIT_S = 60.0
 """How long a test waits for what must come; a loaded machine may need a while."""
 
 
