@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller import __version__
@@ -115,12 +116,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def fill_standard_streams() -> None:
-    """Open what the caller has closed (`>&-`): else a socket of ours would get its number."""
+    """Open what the caller has closed (`>&-`): else a socket of ours would get its number.
+
+    What the terminal's encoding has no code for is written as an escape.
+    """
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(fd, True)
     os.close(fd)
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _run(words: list[str]) -> int:

@@ -13,6 +13,7 @@ from controller.config import CarConfig, ChargerConfig, load, reference
 from controller.cp.cable import rated_current_a
 from controller.cp.current import LOWEST_A
 from controller.errors import ConfigError, PortError
+from controller.listener.summaries import printable
 from controller.power.sim_battery import interpolate
 from controller.view import LOWEST, NARROWEST, LiveView, PlainView
 
@@ -258,7 +259,7 @@ def _play(
         summary = site.run()
     finally:
         view.close()
-    sys.stdout.write("\n".join(summary_lines(summary)) + "\n")
+    sys.stdout.write("\n".join(map(printable, summary_lines(summary))) + "\n")
     sys.stdout.flush()
     for number in STOPPING:  # all is kept and said: one that comes now changes nothing
         signal.signal(number, signal.SIG_IGN)

@@ -14,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from controller.interlock_test import BENCH_MODE
+from controller.listener.summaries import printable
 from controller.report import side
 from controller.signals import (
     BcbToggled,
@@ -233,7 +234,7 @@ class PlainView:
         if self.lost:
             return
         try:
-            self._stream.write(line + "\n")
+            self._stream.write(printable(line) + "\n")
             self._stream.flush()
         except OSError:
             self.lost = True
@@ -277,10 +278,10 @@ class LiveView:
         update = CELLS.get(type(item))
         if update is not None:
             for key, text in update(item).items():
-                self._cells[who, key] = text
+                self._cells[who, key] = printable(text)
         text = self._narrator.line(who, item) if direction == "out" else ""
         if text:
-            self._events.append(f"{now:8.2f} s  {who:<5} {text}")
+            self._events.append(printable(f"{now:8.2f} s  {who:<5} {text}"))
 
     def _render(self) -> RenderableType:
         from rich.console import Group
@@ -293,7 +294,7 @@ class LiveView:
         for name in ("charger (evse)", "car (pev)"):
             table.add_column(name, width=width, no_wrap=True, overflow="ellipsis")
         for key in ROWS:
-            cells = [self._cells.get((who, key), "") for who in ("evse", "pev")]
+            cells = [Text(self._cells.get((who, key), "")) for who in ("evse", "pev")]
             if any(cells) or key not in AC_ROWS:
                 table.add_row(key, *cells)
         room = max(0, self._console.height - table.row_count - AROUND_ROWS)
@@ -304,7 +305,7 @@ class LiveView:
     def say(self, line: str) -> None:
         """Print one line above the table."""
         try:
-            self._console.print(line, markup=False, highlight=False)
+            self._console.print(printable(line), markup=False, highlight=False)
         except OSError:
             self.lost = True
 

@@ -224,6 +224,19 @@ def car_at(folder: Path) -> str:
     return f"--car {folder / 'car.toml'} --charger {folder / 'charger.toml'}"
 
 
+def test_a_terminal_without_codes_for_everything_gets_escapes() -> None:
+    lines = "import sys; from controller.main import fill_standard_streams as f; f(); "
+    done = subprocess.run(
+        [sys.executable, "-c", lines + "print('caf\\u00e9')"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=True,
+    )
+    assert done.stdout == b"caf\\xe9\n"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_disk_behind_the_output_is_one_line() -> None:
     script = " ".join([*command("config", "car"), ">", "/dev/full"])

@@ -214,6 +214,20 @@ def test_what_is_no_file_is_never_lost() -> None:
     assert not view.lost
 
 
+HOSTILE = "no protocol; offers \x1b[2J [/red] [bold] \n \x9b caf\u00e9 \u202e"
+
+
+def test_a_peers_words_do_nothing_to_the_terminal() -> None:
+    stream = io.StringIO()
+    view = PlainView(stream)
+    view.observe(1.0, "evse.communication", "out", SlacFailed(HOSTILE))
+    assert stream.getvalue().count("\n") == 1
+    assert "\\x1b[2J [/red] [bold] \\n \\x9b caf\u00e9 \\u202e" in stream.getvalue()
+    text = live(("evse.communication", "out", SlacFailed(HOSTILE)))
+    assert "\\x1b[2J [/red] [bold] \\n" in text
+    assert "\x1b" not in text
+
+
 def live(*records: tuple[str, str, Output]) -> str:
     console = Console(file=io.StringIO(), force_terminal=False, width=120)
     view = LiveView(console, "a title")

@@ -212,13 +212,16 @@ _LIST_LIMIT = 4
 
 def clean(text: str) -> str:
     """Make a peer's text harmless and short: what cannot be printed becomes an escape."""
-    if len(text) <= _TEXT_LIMIT and text.isprintable():
+    return printable(text[:_TEXT_LIMIT]) + ("..." if len(text) > _TEXT_LIMIT else "")
+
+
+def printable(text: str) -> str:
+    """Return one line that does nothing to a terminal; what cannot be printed is an escape."""
+    if text.isprintable():
         return text
-    shown = "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
-        for c in text[:_TEXT_LIMIT]
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
     )
-    return shown + ("..." if len(text) > _TEXT_LIMIT else "")
 
 
 def summarise(body: Mapping[str, object]) -> str:

@@ -256,7 +256,11 @@ class Secc:
         outputs: list[Output] = [MessageReceived("supportedAppProtocolReq", "sap")]
         chosen = choose(req.app_protocol)
         if chosen is None:
-            names = ", ".join(offer.protocol_namespace for offer in req.app_protocol)
+            names = ", ".join(
+                f"{offer.protocol_namespace} {offer.version_number_major}"
+                f".{offer.version_number_minor}"
+                for offer in req.app_protocol
+            )
             self._session.latch(f"no common protocol; the vehicle offers {names}")
             self._connection = SeccState.REFUSED
             self._setup_at = now + SECC_DISCONNECT_WAIT_S
