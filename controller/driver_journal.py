@@ -31,13 +31,13 @@ class Journal:
         self._allowed = dict.fromkeys((ERROR, WARNING, NOTICE), (float(AT_ONCE), 0.0))
         """Level -> how many lines may come, as of when: chatter does not crowd out a reason."""
 
-    def say(self, now: float, text: str, level: int = NOTICE) -> None:
-        """Write one line, or drop it."""
+    def say(self, now: float, text: str, level: int = NOTICE) -> bool:
+        """Write one line, or drop it (False)."""
         allowed, said_at = self._allowed[level]
         allowed = min(AT_ONCE, allowed + (now - said_at) * PER_SECOND)
         if allowed < 1.0 or not self._has_room():
             self.dropped += 1
-            return
+            return False
         self._allowed[level] = (allowed - 1.0, now)
         if self.dropped:
             text = f"{text} ({self.dropped} lines before this one were dropped)"
@@ -47,8 +47,9 @@ class Journal:
             os.write(self._fd, line)
         except OSError:
             self.dropped += 1
-        else:
-            self.dropped = 0
+            return False
+        self.dropped = 0
+        return True
 
     def _has_room(self) -> bool:
         try:

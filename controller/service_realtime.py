@@ -169,8 +169,8 @@ class RealtimeService:
         if overran:
             count = self.loop.overruns - self._reported_overruns
             what = "a period" if count == 1 else f"{count} periods, at worst one,"
-            self._journal.say(now, f"{what} took too long: {self.loop.worst}", WARNING)
-            self.loop.forget_worst()
+            if self._journal.say(now, f"{what} took too long: {self.loop.worst}", WARNING):
+                self.loop.forget_worst()
         self._report(now)
 
     def _kick(self, now: float) -> None:

@@ -311,6 +311,22 @@ def test_steady_overruns_do_not_flood(rig: Rig) -> None:
     assert "10 periods, at worst one, took too long: reading the hardware (6.0 ms)" in rig.said
 
 
+def test_the_worst_overrun_waits_for_a_line_that_gets_through(rig: Rig) -> None:
+    """A long one in a row of short ones, of which the journal drops most."""
+    rig.run(1.0)
+    took = {"s": 0.006}
+    rig.hardware.before_read = lambda: rig.clock.take(took["s"])
+    rig.run(8.0)  # more lines than are allowed at once
+    before = len(rig.said)
+    took["s"] = 0.3
+    rig.turn()
+    took["s"] = 0.006
+    rig.run(3.0)
+    assert "too long: reading the hardware (300.0 ms)" in rig.said[before:]
+    took["s"] = 0.0
+    rig.run(1.0)
+
+
 def test_trouble_of_the_hardware_is_told_once_and_its_end_too(rig: Rig) -> None:
     peer = rig.come()
     rig.run(1.1)
