@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from math import inf
 
 from controller.interlock_chain import COIL_SUPPLY, DEFECTS, HARDWARE, SELF_TEST
-from controller.interlock_heat import DC_HEAT
+from controller.interlock_heat import SESSION_S, heat
 from controller.interlock_rules import (
     CHECKED_PHASES,
     InterlockConfig,
@@ -161,7 +161,7 @@ RULES: tuple[Rule[Snapshot], ...] = (
     ),
     *CONTACTOR_FAULTS,
     *DEFECTS,
-    *DC_HEAT,
+    *heat(SESSION_S),
     SELF_TEST,
     HARDWARE,
     Rule("plausible", _implausible, "a voltage or current is not plausible"),

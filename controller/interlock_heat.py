@@ -3,14 +3,15 @@
 Heat is slow, so nothing opens under load because of it where that can be had better: a DC charger
 asks its session to end in order, an AC charger withdraws its offer and lets the vehicle open S2.
 Who does not make it in time is opened under load. With nothing granted the rows count at once: what
-is too hot is not closed, and neither is what nobody can tell.
+is too hot is not closed, and neither is what nobody can tell. Nothing latches: what has cooled down
+serves the next vehicle, without anybody's reset.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from controller.interlock_rules import Rule, Severity
+from controller.interlock_rules import Rule
 
 if TYPE_CHECKING:
     from controller.interlock_shared import ChargerSnapshot
@@ -36,11 +37,3 @@ def heat(grace_s: float) -> tuple[Rule[Any], ...]:
         Rule("hot", _hot, HOT, after_s=grace_s),
         Rule("no temperature", _unknown, UNKNOWN, after_s=grace_s),
     )
-
-
-DC_HEAT: tuple[Rule[Any], ...] = (
-    *heat(SESSION_S),
-    Rule("hot for long", _hot, HOT, Severity.ERROR, after_s=SESSION_S),
-    Rule("no temperature for long", _unknown, UNKNOWN, Severity.ERROR, after_s=SESSION_S),
-)
-"""With nothing plugged in the last two put the charger out of service, until it is all right."""

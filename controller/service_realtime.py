@@ -30,6 +30,7 @@ from controller.port import MidPeriod
 from controller.realtime_pev import PevRealtime
 from controller.recorder import CYCLIC, Backlog, Recorder
 from controller.signals import (
+    CurrentOffered,
     InletPilotChanged,
     InterlockReport,
     InterlockTested,
@@ -39,6 +40,7 @@ from controller.signals import (
     Output,
     PilotChanged,
     SetWatchdog,
+    StopRequest,
 )
 
 if TYPE_CHECKING:
@@ -278,6 +280,10 @@ class RealtimeService:
             self._journal.say(now, f"contactors opened: {output.reason}", ERROR)
         elif isinstance(output, InterlockReport):
             self._say_fault(output.latched, now)
+        elif isinstance(output, StopRequest):
+            self._journal.say(now, f"the session is asked to end: {output.reason}", ERROR)
+        elif isinstance(output, CurrentOffered):
+            self._journal.say(now, _offer_text(output), NOTICE)
         elif isinstance(output, InterlockTested):
             text = f"interlock self-test: {output.part}: {output.detail}"
             self._journal.say(now, text, NOTICE if output.ok else ERROR)
@@ -321,3 +327,10 @@ class RealtimeService:
             self.node.finish(self.core.communication_lost(now), now)
         elif now >= self._end_at:
             self.loop.stop()
+
+
+def _offer_text(offer: CurrentOffered) -> str:
+    """Say what an AC charger offers and what limits it, or why it offers nothing."""
+    if offer.current_a:
+        return f"offers {offer.current_a:g} A (limit: {offer.limited_by})"
+    return f"offers no current: {offer.limited_by}"

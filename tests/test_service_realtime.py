@@ -13,14 +13,17 @@ from controller.driver_notify import Notifier
 from controller.realtime_base import HEARTBEAT_TIMEOUT_S
 from controller.service_realtime import LAST_PERIODS_S, LOOP_REPORT_S
 from controller.signals import (
+    CurrentOffered,
     InterlockReport,
     LoopReport,
     Noted,
     OpenContactors,
+    Output,
     PilotChanged,
     PowerReport,
     ResetRequest,
     SetWatchdog,
+    StopRequest,
 )
 from tests.service_rig import PERIOD_S, Rig
 
@@ -132,6 +135,19 @@ def test_the_watchdog_gets_no_edge_before_its_chain_was_seen_open(tmp_path: Path
     assert calls[:first].count("read") >= 3  # at rest, by more than one reading
     assert "interlock self-test: interlock: proved in" in rig.said
     rig.close()
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        (StopRequest("the connector is too hot"), "asked to end: the connector is too hot"),
+        (CurrentOffered(13.0, "cable"), "offers 13 A (limit: cable)"),
+        (CurrentOffered(0.0, "a phase is missing"), "offers no current: a phase is missing"),
+    ],
+)
+def test_why_less_flows_is_in_the_journal(rig: Rig, output: Output, line: str) -> None:
+    rig.service._carry_out(output, rig.now)
+    assert line in rig.said
 
 
 def test_bench_mode_is_in_the_journal(rig: Rig) -> None:
