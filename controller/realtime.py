@@ -123,8 +123,11 @@ class EvseRealtime(ChargerRealtime):
 
     def _earliest(self) -> float:
         at = self.stage.next_timer()
-        for core in (self.pilot, self.contactors, self.interlock_test):
-            other_at = core.next_timer()
+        for other_at in (
+            self.pilot.next_timer(),
+            self.contactors.next_timer(),
+            self.interlock_test.next_timer(),
+        ):
             if other_at is not None and other_at < at:
                 at = other_at
         return at

@@ -74,11 +74,12 @@ class Frames:
 
     def _moves(self, item: EvseInputs | PevInputs) -> bool:
         """Say whether voltage or current went anywhere since the last frame: then no rest."""
-        if type(item) is EvseInputs:
-            voltage_v, current_a = item.output.voltage_v, item.output.current_a
+        if isinstance(item, EvseInputs):
+            output = item.output
+            voltage_v, current_a = output.voltage_v, output.current_a
         else:
-            assert isinstance(item, PevInputs)
-            voltage_v, current_a = item.vehicle.inlet_voltage_v, item.vehicle.inlet_current_a
+            vehicle = item.vehicle
+            voltage_v, current_a = vehicle.inlet_voltage_v, vehicle.inlet_current_a
         moved = abs(voltage_v - self._voltage_v) > MOVES or abs(current_a - self._current_a) > MOVES
         self._voltage_v, self._current_a = voltage_v, current_a
         return moved

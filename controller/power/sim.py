@@ -199,8 +199,8 @@ class DcCircuit:
         target_a = 0.0
         if on:
             by_voltage = (voltage_v - open_v) / resistance
-            divisor = self.voltage_v if self.voltage_v > 1.0 else 1.0
-            by_power = self.envelope.maximum_power_w / divisor
+            carried_v = self.voltage_v
+            by_power = self.envelope.maximum_power_w / (carried_v if carried_v > 1.0 else 1.0)
             target_a = by_voltage if by_voltage < current_a else current_a
             if by_power < target_a:
                 target_a = by_power

@@ -19,6 +19,7 @@ from controller.v2g.exi.source import (
     width_of,
 )
 
+TWO_OCTETS = 2**14 - 1  # the largest varint of two octets
 RESERVED = {"m", "o", "x", "index", "item"}  # names of the writer itself
 
 
@@ -244,6 +245,17 @@ class WriterSource(Source):
 
     def _varint(self, type_: Integer, local: str) -> None:
         most = MOST_VARINT if type_.most is None else type_.most
+        if not is_signed(type_) or most < TWO_OCTETS:
+            self._any_varint(type_, local, most)
+            return
+        total, terms = self._terms(17)
+        with self.block(f"if 128 <= {local} <= {TWO_OCTETS}:  # as most physical values are"):
+            low = f"({local} & 127 | 128) << 8"
+            self.put(f"m = m << {total}{terms} | {low} | {local} >> 7")
+        with self.block("else:"):
+            self._any_varint(type_, local, most)
+
+    def _any_varint(self, type_: Integer, local: str, most: int) -> None:
         least = -most - 1 if is_signed(type_) else type_.least
         self.deviate_if(f"not {least} <= {local} <= {most}")
         value = local
