@@ -374,12 +374,21 @@ def _build(cls: type[T], tables: dict[str, Any], name: str) -> T:
     built: dict[str, Any] = {}
     for title, table in tables.items():
         if title not in sections:
+            homes = " or ".join(f"[{home}]" for home in _homes(cls, title))
+            if homes:
+                raise ConfigError(f"{name}: {title}: belongs below the line {homes}")
             raise ConfigError(f"{name}: [{title}]: unknown section; {_allowed(title, sections)}")
         if not isinstance(table, dict):
             raise ConfigError(f"{name}: {title}: must be a section, written as [{title}]")
         section = sections[title].default_factory
         built[title] = _section(section, table, f"{name}: {title}")  # type: ignore[arg-type]
     return cls(**built)
+
+
+def _homes(cls: type[Any], key: str) -> list[str]:
+    """Return the sections that have this key."""
+    keys = {f.name: dataclasses.fields(getattr(cls(), f.name)) for f in dataclasses.fields(cls)}
+    return [section for section, known in keys.items() if key in {f.name for f in known}]
 
 
 def _section(cls: type[T], table: dict[str, Any], where: str) -> T:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from controller.errors import WireError
 from controller.plc import pib, wire
@@ -222,52 +222,42 @@ class SimModem:
     def _bridged(self, peer: SimModem) -> bytes:
         return min(peer.hosts, default=bytes(6))
 
+    def _network(self) -> dict[str, Any]:
+        """What both versions of the message tell of the network."""
+        return {
+            "nid": self.nid,
+            "snid": 1,
+            "tei": 1,
+            "role": 2 if self._is_coordinator() else 0,
+            "cco_mac": self._coordinator(),
+            "cco_tei": 1,
+        }
+
+    def _stations(self) -> list[dict[str, Any]]:
+        """What both versions of the message tell of each station."""
+        return [
+            {
+                "mac": peer.mac,
+                "tei": tei,
+                "bridged_mac": self._bridged(peer),
+                "tx_rate": RATE_MBIT,
+                "rx_rate": RATE_MBIT,
+            }
+            for tei, peer in enumerate(self._peers, start=2)
+        ]
+
     def _nw_info(self, mme: vendor.VsNwInfoReq) -> list[Mme]:
         if not self._peers and not self._is_coordinator():
             return [vendor.VsNwInfoCnf(networks=())]
-        stations = tuple(
-            vendor.Station(
-                mac=p.mac,
-                tei=i,
-                bridged_mac=self._bridged(p),
-                tx_rate=RATE_MBIT,
-                rx_rate=RATE_MBIT,
-            )
-            for i, p in enumerate(self._peers, start=2)
-        )
-        network = vendor.Network(
-            nid=self.nid,
-            snid=1,
-            tei=1,
-            role=2 if self._is_coordinator() else 0,
-            cco_mac=self._coordinator(),
-            cco_tei=1,
-            stations=stations,
-        )
+        stations = tuple(vendor.Station(**station) for station in self._stations())
+        network = vendor.Network(**self._network(), stations=stations)
         return [vendor.VsNwInfoCnf(networks=(network,))]
 
     def _nw_info_1(self, mme: vendor.VsNwInfoReq1) -> list[Mme]:
         if not self._peers and not self._is_coordinator():
             return [vendor.VsNwInfoCnf1(data_length=1, networks=())]
-        stations = tuple(
-            vendor.Station1(
-                mac=p.mac,
-                tei=i,
-                bridged_mac=self._bridged(p),
-                tx_rate=RATE_MBIT,
-                rx_rate=RATE_MBIT,
-            )
-            for i, p in enumerate(self._peers, start=2)
-        )
-        network = vendor.Network1(
-            nid=self.nid,
-            snid=1,
-            tei=1,
-            role=2 if self._is_coordinator() else 0,
-            cco_mac=self._coordinator(),
-            cco_tei=1,
-            stations=stations,
-        )
+        stations = tuple(vendor.Station1(**station) for station in self._stations())
+        network = vendor.Network1(**self._network(), stations=stations)
         length = 1 + 32 + 24 * len(stations)
         return [vendor.VsNwInfoCnf1(data_length=length, networks=(network,))]
 
