@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,9 +20,9 @@ import pytest
 from controller.errors import PortError
 from controller.signals import Phase
 from controller.site_link import free_udp_port
-from tests.pair.rig import ROOT
+from tests.pair.rig import ROOT, TooLateError
 from tests.pair.rounds import Outcome
-from tests.pair.worker import KINDS
+from tests.pair.worker import KINDS, Table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,3 +128,29 @@ def test_all_kinds_of_faults_are_played() -> None:
     assert {(fault, Phase.CHARGE) for fault in FAULTS} <= played
     assert {phase for *_, phase in played} >= set(rounds.REAL_PHASES)
     assert ("clock",) in played
+
+
+def test_a_process_that_stood_still_may_say_so_after_the_failure(tmp_path: Path) -> None:
+    class StandsStill:
+        """A rig in which a session fails before the process at fault runs again."""
+
+        plant = SimpleNamespace(worst_late_s=0.0)
+        told_s = 0.0
+
+        def marks(self) -> dict[str, int]:
+            return {}
+
+        def go_on(self, seconds: float) -> None:
+            self.told_s = 0.15
+
+        def stalled_s(self, marks: dict[str, int]) -> float:
+            return self.told_s
+
+        def close(self) -> None: ...
+
+    def fails(rig: object) -> Outcome:
+        raise TooLateError("the session failed before charge")
+
+    table = Table(tmp_path, scripted=True)
+    table.rig = StandsStill()  # type: ignore[assignment]
+    assert table._try(fails).is_void
