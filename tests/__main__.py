@@ -17,21 +17,36 @@ from pathlib import Path
 import coverage
 import pytest
 
-ROOT = Path(__file__).parents[1]
-HALVES = ("beside", "alone")
+from tests.conftest import ALONE, HERE, is_in
+
+ROOT = HERE.parent
 NOTHING = pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def main(words: list[str]) -> int:
     """Run both halves; returns the exit status."""
     measured = "--no-cov" not in words
+    codes: list[int] = []
     with tempfile.TemporaryDirectory(prefix="ccs-tests-") as folder:
-        codes = [run(half, words, Path(folder), measured=measured) for half in HALVES[:1]]
-        if not (codes[0] == pytest.ExitCode.INTERRUPTED or (codes[0] and stops_at_first(words))):
-            codes.append(run(HALVES[1], words, Path(folder), measured=measured))
+        for half in halves(words):
+            codes.append(run(half, words, Path(folder), measured=measured))
+            if codes[-1] == pytest.ExitCode.INTERRUPTED or (codes[-1] and stops_at_first(words)):
+                break
         if measured and not is_broken(codes):
             report(Path(folder))
     return worst(codes)
+
+
+def halves(words: list[str]) -> list[str]:
+    """Which halves there is something of in the files and folders that are named."""
+    named = [ROOT / word.partition("::")[0] for word in words if not word.startswith("-")]
+    paths = [path for path in named if path.exists()] or [HERE]
+    alone = [HERE / name for name in ALONE]
+    found = {
+        "beside": any(not is_in(path, ALONE) for path in paths),
+        "alone": any(is_in(p, ALONE) or any(a.is_relative_to(p) for a in alone) for p in paths),
+    }
+    return [half for half, is_there in found.items() if is_there]
 
 
 def run(half: str, words: list[str], folder: Path, *, measured: bool) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.__main__ import NOTHING, is_broken, stops_at_first, worst
+from tests.__main__ import NOTHING, halves, is_broken, stops_at_first, worst
 from tests.conftest import ALONE, HERE, WALKS, is_in
 
 OK, FAILED, INTERRUPTED = 0, 1, 2
@@ -19,6 +19,25 @@ def test_a_folder_means_all_that_is_in_it() -> None:
     assert is_in(HERE / "pair" / "test_pair.py", ALONE)
     assert not is_in(HERE / "slac" / "test_pair.py", ALONE)
     assert not is_in(HERE / "pairs.py", ALONE)
+
+
+@pytest.mark.parametrize(
+    ("words", "which"),
+    [
+        ([], ["beside", "alone"]),
+        (["-k", "unplug", "-x"], ["beside", "alone"]),
+        (["tests"], ["beside", "alone"]),
+        (["tests/slac"], ["beside"]),
+        (["tests/test_soak.py::test_a_small_leak_is_found"], ["beside"]),
+        (["tests/pair"], ["alone"]),
+        (["tests/test_main.py::test_version", "--no-cov"], ["alone"]),
+        (["tests/pigpiod"], ["beside", "alone"]),
+        (["tests/slac", "tests/pair"], ["beside", "alone"]),
+        (["tests/nowhere.py"], ["beside", "alone"]),
+    ],
+)
+def test_only_what_is_named_is_started(words: list[str], which: list[str]) -> None:
+    assert halves(words) == which
 
 
 @pytest.mark.parametrize(
