@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from controller import toml_file
 from controller.errors import ConfigError
 
 DEFAULT_FILE = Path(__file__).parents[1] / "hw_docs" / "board.toml"
@@ -91,20 +91,12 @@ _PIN = {"direction": ("in", "out"), "active": ("high", "low"), "pull": ("up", "d
 def load(path: Path | None = None) -> Board:
     """Read a pin map; None reads the project's own. Raises ConfigError."""
     path = path or DEFAULT_FILE
-    try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"{path}: cannot be read: {reason}") from error
-    return parse(source, str(path))
+    return parse(toml_file.read(path), str(path))
 
 
 def parse(source: str, name: str) -> Board:
     """Read TOML text; `name` is the file named in errors. Raises ConfigError."""
-    try:
-        tables = tomllib.loads(source)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{name}: not valid TOML: {error}") from error
+    tables = toml_file.parse(source, name)
     buses = _buses(tables.pop("buses", list(BUSES)), f"{name}: buses")
     _only(tables, ("evse", "pev"), name)
     board = Board(_side(tables, "evse", name), _side(tables, "pev", name))

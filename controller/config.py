@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from controller import toml_file
 from controller.config_keys import Consistent, Key, choice, curve, number, switch, text, whole
 from controller.errors import ConfigError
 
@@ -348,25 +348,14 @@ class CarConfig:
 
 def parse(cls: type[T], source: str, name: str) -> T:
     """Read TOML text into `cls`; `name` is the file named in errors. Raises ConfigError."""
-    try:
-        tables = tomllib.loads(source)
-    except ValueError as error:  # TOMLDecodeError, and a number of thousands of digits
-        raise ConfigError(f"{name}: not valid TOML: {error}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{name}: not valid TOML: nested too deeply") from error
-    return _build(cls, tables, name)
+    return _build(cls, toml_file.parse(source, name), name)
 
 
 def load(cls: type[T], path: Path | None) -> T:
     """Read a file into `cls`; None gives the defaults. Raises ConfigError."""
     if path is None:
         return cls()
-    try:
-        source = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"{path}: cannot be read: {reason}") from error
-    return parse(cls, source, str(path))
+    return parse(cls, toml_file.read(path), str(path))
 
 
 def _build(cls: type[T], tables: dict[str, Any], name: str) -> T:

@@ -8,11 +8,11 @@ this kind is refused: a wrong correction is worse than none.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from controller import toml_file
 from controller.cp import limits
 from controller.errors import ConfigError
 
@@ -200,9 +200,9 @@ def render(found: Calibration) -> str:
 def parse(source: str, name: str) -> Calibration:
     """Read the file's text; `name` is the file named in errors. Raises ConfigError."""
     try:
-        tables = tomllib.loads(source)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{name}: not valid TOML: {error}{_ADVICE}") from error
+        tables = toml_file.parse(source, name)
+    except ConfigError as error:
+        raise ConfigError(f"{error}{_ADVICE}") from error
     fields = _fields(tables, ("made", "converter", "residual_v", "cp_high", "cp_low"), name)
     points = fields.get("point", [])
     if not isinstance(points, list):
@@ -230,10 +230,9 @@ def load(path: Path | None, converter: str) -> Calibration:
     if path is None:
         return Calibration()
     try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"{path}: cannot be read: {reason}{_ADVICE}") from error
+        source = toml_file.read(path)
+    except ConfigError as error:
+        raise ConfigError(f"{error}{_ADVICE}") from error
     found = parse(source, str(path))
     if found.converter != converter:
         raise ConfigError(
