@@ -27,14 +27,16 @@ from controller.cp import calibration
 from controller.cp.calibration import LOADS, Calibration, Load, Point
 from controller.ending import like_ctrl_c
 from controller.errors import ConfigError, PortError
-from controller.hardware import STRIDE_S, RealTime, open_pilot
+from controller.hardware import open_pilot
+from controller.hardware_parts import STRIDE_S, RealTime
 from controller.loop import utc_stamp
 from controller.power.pins import check_board
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controller.hardware import PilotParts, Time
+    from controller.hardware import PilotParts
+    from controller.hardware_parts import Time
     from controller.signals import PilotSample
 
 OK, REFUSED = 0, 1

@@ -204,7 +204,7 @@ def _pins(c: Context) -> Iterator[Finding]:
 
 def _hardware(c: Context) -> Iterator[Finding]:
     from controller.check import driver_bench
-    from controller.hardware import RealTime
+    from controller.hardware_parts import RealTime
 
     path = c.config.realtime.socket
     if driver_machine.is_listening(c.tree, path):

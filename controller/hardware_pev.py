@@ -21,7 +21,7 @@ from controller.cp.edges import Line, Timing
 from controller.cp.measuring import Scale
 from controller.cp.proximity import resistance_ohm
 from controller.errors import ConfigError, PortError
-from controller.hardware import (
+from controller.hardware_parts import (
     RealTime,
     Time,
     one_line,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from controller import board as boards
 from controller import hardware as under_test
+from controller import hardware_parts
 from controller.config import ChargerConfig, ChargerSection, HardwareSection
 from controller.cp.sim import PilotCircuit
 from controller.cp.sim_adc import SimAds1115, SimMcp3208
@@ -32,7 +33,7 @@ MAINS_CURRENT = 4
 
 
 class TestTime:
-    """`hardware.Time` of a test; in a pause the daemon's thread does what it was asked to do."""
+    """The `Time` of a test; in a pause the daemon's thread does what it was asked to do."""
 
     __test__ = False
 
@@ -151,5 +152,5 @@ def charger_rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChargerRig]:
             daemon.links.append(made)
             return made
 
-        monkeypatch.setattr(under_test, "PigpioLink", functools.wraps(PigpioLink)(link))
+        monkeypatch.setattr(hardware_parts, "PigpioLink", functools.wraps(PigpioLink)(link))
         yield rig

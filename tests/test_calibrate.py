@@ -355,9 +355,9 @@ def test_wrong_use_is_one_line(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from controller import hardware
+    from controller import hardware_parts
 
-    monkeypatch.setattr(hardware, "START_S", 0.3)
+    monkeypatch.setattr(hardware_parts, "START_S", 0.3)
     (tmp_path / "exists").write_text("")
     places = {"OUT": str(tmp_path / "cal.toml"), "EXISTS": str(tmp_path / "exists")}
     assert command(tmp_path, *[places.get(word, word) for word in words]) == cli.USAGE_ERROR

@@ -12,11 +12,13 @@ from gpiozero.pins.mock import MockFactory
 
 from controller import board as boards
 from controller import hardware as under_test
+from controller import hardware_parts
 from controller.config import CarConfig, ChargerConfig, HardwareSection
 from controller.cp.calibration import Correction, Point, fit, render
 from controller.cp.driver_kernel_pwm import KernelPwmPilot
 from controller.errors import ConfigError, ControllerError, PortError
-from controller.hardware import one_line, open_hardware
+from controller.hardware import open_hardware
+from controller.hardware_parts import one_line
 from controller.interlock_rules import PILOT_STALE_S
 from controller.port import Hardware, MidPeriod
 from controller.power.driver_gpio import GpiozeroGpio
@@ -222,7 +224,7 @@ def test_what_a_file_names_and_this_machine_lacks(
     keys: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the outside, with the machine's own time: one line."""
-    monkeypatch.setattr(under_test, "START_S", 0.3)
+    monkeypatch.setattr(hardware_parts, "START_S", 0.3)
     hardware = HardwareSection(**{"pigpiod": "127.0.0.1:1", **keys})
     with pytest.raises(ControllerError) as caught:
         open_hardware(ChargerConfig(hardware=hardware), "evse")
@@ -625,8 +627,8 @@ class KernelRig:
         monkeypatch.setattr(
             under_test, "KernelPwmPilot", lambda gpio: KernelPwmPilot(gpio, files=self.files)
         )
-        monkeypatch.setattr(under_test, "KernelBus", lambda: self.bus)
-        monkeypatch.setattr(under_test, "open_lgpio", self.open_pins)
+        monkeypatch.setattr(hardware_parts, "KernelBus", lambda: self.bus)
+        monkeypatch.setattr(hardware_parts, "open_lgpio", self.open_pins)
 
     def open_pins(self, inputs: list[boards.Pin], outputs: list[boards.Pin]) -> GpiozeroGpio:
         port = GpiozeroGpio(self.factory, inputs, outputs)
@@ -712,13 +714,13 @@ def test_what_is_said_twice_is_told_once() -> None:
 
 
 def test_a_vehicle_is_opened_by_its_own_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_test, "START_S", 0.1)
+    monkeypatch.setattr(hardware_parts, "START_S", 0.1)
     with pytest.raises(ControllerError):
         open_hardware(CarConfig(), "pev")
 
 
 def test_the_port_is_in_use_by_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_test, "START_S", 0.8)
+    monkeypatch.setattr(hardware_parts, "START_S", 0.8)
     with socket.create_server(("127.0.0.1", 0)) as other:
         config = ChargerConfig(
             hardware=HardwareSection(pigpiod=f"127.0.0.1:{other.getsockname()[1]}")

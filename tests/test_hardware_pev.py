@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller import hardware as charger_hardware
+from controller import hardware_parts
 from controller.board import Board, Side
 from controller.config import CarConfig, CarHardwareSection
 from controller.cp.proximity import Connector
@@ -130,7 +130,7 @@ def test_a_board_without_an_input(rig: VehicleRig, missing: str) -> None:
 
 def test_the_services_door_opens_it(rig: VehicleRig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.daemon.stop()
-    monkeypatch.setattr(charger_hardware, "START_S", 0.2)
+    monkeypatch.setattr(hardware_parts, "START_S", 0.2)
     config = CarConfig(hardware=CarHardwareSection(pigpiod=f"127.0.0.1:{rig.daemon.port}"))
     with pytest.raises(PortError, match="pigpio daemon at 127"):
         open_hardware(config, "pev")

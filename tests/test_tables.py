@@ -146,6 +146,7 @@ MACHINE = {
     "controller.ending",
     "controller.exi_tool",
     "controller.hardware",
+    "controller.hardware_parts",
     "controller.hardware_pev",
     "controller.ipc",
     "controller.ipc_door",

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from controller import board as boards
-from controller import hardware, hardware_pev
+from controller import hardware_parts, hardware_pev
 from controller.config import CarConfig, CarHardwareSection
 from controller.cp.proximity import INLET_OHM, PULL_UP_OHM, PULL_UP_V
 from controller.cp.sim import PilotCircuit
@@ -132,7 +132,7 @@ def vehicle_rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[VehicleRig]:
             daemon.links.append(made)
             return made
 
-        monkeypatch.setattr(hardware, "PigpioLink", functools.wraps(PigpioLink)(link))
+        monkeypatch.setattr(hardware_parts, "PigpioLink", functools.wraps(PigpioLink)(link))
         monkeypatch.setattr(hardware_pev, "load_gpiod", lambda: rig.gpiod)
         monkeypatch.setattr(hardware_pev, "header_chip", lambda gpiod: "/dev/gpiochip0")
         yield rig

@@ -21,12 +21,11 @@ from controller.hardware import (
     OUTPUTS,
     EvseHardware,
     calibration_of,
-    open_gpio,
-    open_link,
     open_pilot,
     settled,
     uses_daemon,
 )
+from controller.hardware_parts import open_gpio, open_link
 from controller.hardware_pev import open_vehicle
 from controller.interlock_rules import CONTACTOR_STALE_S
 from controller.interlock_test import InterlockTest
@@ -41,7 +40,8 @@ if TYPE_CHECKING:
     from controller.board import Board, Side
     from controller.config import CarConfig, ChargerConfig
     from controller.cp.port import EdgePort
-    from controller.hardware import PilotParts, Time
+    from controller.hardware import PilotParts
+    from controller.hardware_parts import Time
     from controller.hardware_pev import PevHardware
     from controller.pigpio_link import PigpioLink
     from controller.signals import ContactorReading, EvseInputs

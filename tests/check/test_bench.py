@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller import hardware
+from controller import hardware_parts
 from controller.board import Board, Side
 from controller.check import driver_bench
 from controller.check.findings import Finding, Status
@@ -384,7 +384,7 @@ def test_no_edges_to_be_had(vehicle: VehicleRig) -> None:
 
 def test_no_time_is_waited_for_ever(vehicle: VehicleRig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A converter that never measures ends the opening."""
-    monkeypatch.setattr(hardware, "START_S", 0.1)
+    monkeypatch.setattr(hardware_parts, "START_S", 0.1)
     vehicle.daemon.i2c.clear()
     began = vehicle.time.at
     assert look(vehicle) == {"hardware": FAIL}

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from controller import hardware as hardware_module
+from controller import hardware_parts
 from controller.calibrate import OK, Switched, calibrate
 from controller.config import ChargerConfig, HardwareSection
 from controller.cp import calibration
-from controller.hardware import RealTime
+from controller.hardware_parts import RealTime
 from controller.loop import pause
 from controller.pigpio_link import PigpioLink
 from tests.pigpiod.served import WAIT_S, client
@@ -57,7 +57,7 @@ def test_it_finds_next_to_nothing_to_correct(
     tmp_path: Path, adc: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The simulated board has the figures of the pin map; its detectors droop between pulses."""
-    monkeypatch.setattr(hardware_module, "PigpioLink", lambda address: PigpioLink(address, 1.0))
+    monkeypatch.setattr(hardware_parts, "PigpioLink", lambda address: PigpioLink(address, 1.0))
     with running("--scene", "charger", "--do", "diode shorted", "--site", str(tmp_path / "s")) as (
         process,
         port,

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller import board as boards
-from controller import hardware as hardware_module
+from controller import hardware_parts
 from controller.config import ChargerConfig, HardwareSection
-from controller.hardware import RealTime, open_charger
+from controller.hardware import open_charger
+from controller.hardware_parts import RealTime
 from controller.loop import pause
 from controller.pigpio_link import PigpioLink
 from controller.realtime import EvseRealtime
@@ -85,7 +86,7 @@ class Site:
 @contextmanager
 def site(folder: Path, adc: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A charger's board behind a daemon, and the drivers on it, patient with a busy machine."""
-    monkeypatch.setattr(hardware_module, "PigpioLink", lambda address: PigpioLink(address, 1.0))
+    monkeypatch.setattr(hardware_parts, "PigpioLink", lambda address: PigpioLink(address, 1.0))
     path = str(folder / "site.sock")
     with running("--scene", "charger", "--site", path) as (process, port, _):
         section = HardwareSection(pigpiod=f"127.0.0.1:{port}", adc=adc, adc_bus="pigpio", site=path)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller import board as boards
-from controller import hardware as hardware_module
+from controller import hardware_parts
 from controller.config import ChargerConfig, HardwareSection
-from controller.hardware import EvseHardware, RealTime, open_charger
+from controller.hardware import EvseHardware, open_charger
+from controller.hardware_parts import RealTime
 from controller.interlock_rules import PILOT_STALE_S
 from controller.loop import pause
 from controller.pigpio_link import PigpioLink
@@ -81,7 +82,7 @@ def charging(port: int, folder: Path) -> EvseHardware:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """2 ms are for a Raspberry Pi with a core of its own."""
-    monkeypatch.setattr(hardware_module, "PigpioLink", lambda address: PigpioLink(address, 0.2))
+    monkeypatch.setattr(hardware_parts, "PigpioLink", lambda address: PigpioLink(address, 0.2))
 
 
 def drives(port: int, gpio: int) -> tuple[int, int]:

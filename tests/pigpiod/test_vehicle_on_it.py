@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller import board as boards
-from controller import hardware as hardware_module
+from controller import hardware_parts
 from controller.config import CarConfig, CarHardwareSection, InletSection
 from controller.cp.proximity import Connector
-from controller.hardware import RealTime
+from controller.hardware_parts import RealTime
 from controller.hardware_pev import open_vehicle
 from controller.loop import pause
 from controller.main import main
@@ -123,7 +123,7 @@ def first(pid: int) -> Iterator[None]:
 @contextmanager
 def car(folder: Path, adc: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Car]:
     """A vehicle's board behind a daemon, and the drivers on it, patient with a busy machine."""
-    monkeypatch.setattr(hardware_module, "PigpioLink", lambda address: PigpioLink(address, 1.0))
+    monkeypatch.setattr(hardware_parts, "PigpioLink", lambda address: PigpioLink(address, 1.0))
     path = str(folder / "site.sock")
     with running("--scene", "vehicle", "--site", path) as (process, port, _):
         section = CarHardwareSection(
@@ -250,7 +250,7 @@ def checked(
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware_module, "PigpioLink", lambda address: PigpioLink(address, 1.0))
+    monkeypatch.setattr(hardware_parts, "PigpioLink", lambda address: PigpioLink(address, 1.0))
 
 
 @pytest.mark.usefixtures("patient")
