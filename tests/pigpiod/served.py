@@ -87,7 +87,10 @@ def client(server: Served | int) -> Iterator[Pi]:
     try:
         yield pi
     finally:
-        pi.stop()
+        try:
+            pi.stop()
+        except OSError:  # its thread closed the socket first: a race of its own
+            pi.stop()
         thread.join(WAIT_S)
 
 
