@@ -146,6 +146,9 @@ def test_a_process_that_stood_still_may_say_so_after_the_failure(tmp_path: Path)
         def stalled_s(self, marks: dict[str, int]) -> float:
             return self.told_s
 
+        def story(self) -> str:
+            return "the loop turned 150 ms late"
+
         def close(self) -> None: ...
 
     def fails(rig: object) -> Outcome:
@@ -153,4 +156,6 @@ def test_a_process_that_stood_still_may_say_so_after_the_failure(tmp_path: Path)
 
     table = Table(tmp_path, scripted=True)
     table.rig = StandsStill()  # type: ignore[assignment]
-    assert table._try(fails).is_void
+    outcome = table._try(fails)
+    assert outcome.is_void
+    assert "150 ms late" in outcome.line

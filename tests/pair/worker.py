@@ -88,7 +88,10 @@ class Table:
             outcome.stalled_s = rig.stalled_s(marks)
         except (AssertionError, ControllerError) as error:  # TooLateError among them
             outcome = rounds.Outcome("?", "?", wrong=[str(error)])
-            outcome.stalled_s = 1.0 if self.rig is None else self._stalled_s(self.rig, marks)
+            outcome.stalled_s = 1.0
+            if self.rig is not None:
+                outcome.stalled_s = self._stalled_s(self.rig, marks)
+                outcome.wrong.append(f"a moment later: {self.rig.story()}")
             self.close()
         return outcome
 
