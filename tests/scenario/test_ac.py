@@ -200,7 +200,6 @@ class Fault:
     last: str = ""
     """Last point at which it is the reason: what has ended has its own."""
     breaks_a: float = 40.0
-    every: int = 1
     welded: bool = False
     again: bool = True
     """The next charge succeeds after healing."""
