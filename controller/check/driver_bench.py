@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from controller.hardware_parts import Time
     from controller.hardware_pev import PevHardware
     from controller.pigpio_link import PigpioLink
-    from controller.signals import ContactorReading, EvseInputs
+    from controller.signals import ContactorReading, EvseInputs, Output
 
 PERIOD_S = 0.005
 MEASURE_S = 0.3
@@ -228,19 +228,29 @@ def _interlock(made: EvseHardware, time: Time, *, configured: bool, ac: bool) ->
     while not test.is_finished and now < until:
         now = time.now()
         outputs = test.receive_inputs(made.read(now), now, oscillating=ac)
-        due = test.next_timer()
-        if due is not None and due <= now:
-            outputs += test.handle_timer(now)
-        for output in outputs:
-            if isinstance(output, InterlockTested):
-                yield judge.interlock(output)
-            else:
-                made.carry_out(output, now)
-        made.kick()
+        yield from _follow(made, test, outputs, now)
         time.pause(PERIOD_S)
     if not test.is_finished:
         todo = "release the emergency stop, close the doors, unplug the vehicle"
         yield warn("interlock", "not tested: the test waits for a quiet site", todo)
+
+
+def _follow(
+    made: EvseHardware | PevHardware,
+    test: InterlockTest | VehicleInterlockTest,
+    outputs: list[Output],
+    now: float,
+) -> Iterator[Finding]:
+    """Carry out what a self-test wants in this period; yields what it has found."""
+    due = test.next_timer()
+    if due is not None and due <= now:
+        outputs = outputs + test.handle_timer(now)
+    for output in outputs:
+        if isinstance(output, InterlockTested):
+            yield judge.interlock(output)
+        else:
+            made.carry_out(output, now)
+    made.kick()
 
 
 def _chain(made: PevHardware, time: Time) -> Iterator[Finding]:
@@ -254,15 +264,7 @@ def _chain(made: PevHardware, time: Time) -> Iterator[Finding]:
             yield warn("interlock", "none: a unit that hangs keeps its contactors closed", todo)
             return
         outputs = test.receive_vehicle(inputs, now)
-        due = test.next_timer()
-        if due is not None and due <= now:
-            outputs += test.handle_timer(now)
-        for output in outputs:
-            if isinstance(output, InterlockTested):
-                yield judge.interlock(output)
-            else:
-                made.carry_out(output, now)
-        made.kick()
+        yield from _follow(made, test, outputs, now)
         time.pause(PERIOD_S)
     if not test.is_finished:
         yield fail("interlock", "its self-test does not end: the pins are not read", NEEDS_THAT)
