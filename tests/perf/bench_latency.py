@@ -4,8 +4,9 @@ Both sleep to absolute instants with the same period, priority and CPU, and take
 rounds: what else the machine does at that time hits both. The ratio of the 99th percentiles is
 taken in each round, and the median of the rounds is the figure, so one hiccup of the machine is
 neither's fault; the machine decides the rest, and a maximum on a virtual machine is the
-hypervisor's. Who begins changes from round to round. `--default-system`: cyclictest would keep the
-CPUs out of their deeper sleep otherwise, which our process has no right to.
+hypervisor's. Who begins changes from round to round. cyclictest runs as it is: as root it keeps the
+CPUs out of their deeper sleep meanwhile (/dev/cpu_dma_latency), which our process does not do, and
+that is where an idle machine wakes us later.
 
 The load is a process that decodes and encodes V2G messages without pause, as the communication
 process would under attack. `cyclictest` is in Debian's package rt-tests; without it the ratio is
@@ -121,7 +122,7 @@ def measure_cyclictest(period_us: int) -> list[float]:
         return []
     count = int(SECONDS * 1e6 / period_us)
     words = [program, "-q", "-m", f"-p{PRIORITY}", f"-i{period_us}", f"-l{count}"]
-    words += [f"-a{cpu()}", "--default-system"]
+    words += [f"-a{cpu()}"]
     done = subprocess.run(
         [*words, f"-h{HIGHEST_US}"], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
